@@ -51,6 +51,9 @@ type Evidence interface {
 	Proof(ctx context.Context, log string, index, size uint64) ([]evidence.Hash, error)
 	// Segments walks a log's segments from the one that holds index from.
 	Segments(ctx context.Context, log string, from uint64) iter.Seq2[StoredSegment, error]
+	// RootLists walks the checkpoint lists behind the log.roots leaves of a
+	// ledger log from index from on, in order of their index.
+	RootLists(ctx context.Context, log string, from uint64) iter.Seq2[RootList, error]
 	// Rebuild makes the read model anew from the evidence, beside the old one,
 	// and puts it in its place; progress may be nil.
 	Rebuild(ctx context.Context, project Projector, progress func(done, total uint64)) error
@@ -147,6 +150,10 @@ type Append struct {
 	Rows     []Row             // of the read model, by the Projector
 	Copies   []Copy            // leaves that are already stored in another log
 	Keys     map[string][]byte // wrapped data keys by hex id
+	// KeyRanges replaces the log's keys (a log.key leaf ends the segment); nil leaves them.
+	KeyRanges []evidence.KeyRange
+	// Opened sets the log's Copies (the segment begins with log.opened); nil leaves it.
+	Opened   *uint64
 	Received time.Time
 	// Offset of the agent's clock: ours minus theirs, as far as known.
 	Offset time.Duration
