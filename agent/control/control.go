@@ -1,0 +1,128 @@
+// Package control is the agent's local control channel: HTTP with JSON over a
+// unix socket of mode 0600 (Linux) or a named pipe that only administrators and
+// the system may open (Windows). The service holds the journal's files locked;
+// status, journal and signals commands ask it here. It changes nothing.
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// ErrNotRunning means that nobody listens: the service is not running, or runs
+// with another data_dir.
+var ErrNotRunning = errors.New("the agent is not running with this data_dir")
+
+// Views are what the running agent shows. Each is called per request and returns
+// a value that encoding/json can write.
+type Views struct {
+	Status  func(ctx context.Context) (any, error)
+	Stat    func(ctx context.Context) (any, error)
+	Tail    func(ctx context.Context, n int) ([]json.RawMessage, error)
+	Signals func(ctx context.Context) (any, error)
+	Verify  func(ctx context.Context) (any, error)
+}
+
+// maxTail bounds what one request may take from the journal.
+const maxTail = 10_000
+
+// Serve answers on the channel of dataDir until ctx ends. A channel left behind
+// by a killed agent is replaced.
+func Serve(ctx context.Context, dataDir string, v Views, log *slog.Logger) error {
+	l, err := listen(dataDir)
+	if err != nil {
+		return fmt.Errorf("control: listen in %s: %w", dataDir, err)
+	}
+	srv := &http.Server{Handler: handler(v), ReadHeaderTimeout: 5 * time.Second}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	select {
+	case <-ctx.Done():
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		if err := srv.Shutdown(stop); err != nil {
+			log.Debug("control channel closed with requests open", "error", err)
+		}
+		<-done
+		return nil
+	case err := <-done:
+		return fmt.Errorf("control: %w", err)
+	}
+}
+
+func handler(v Views) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", view(v.Status))
+	mux.HandleFunc("GET /journal/stat", view(v.Stat))
+	mux.HandleFunc("GET /journal/verify", view(v.Verify))
+	mux.HandleFunc("GET /signals", view(v.Signals))
+	mux.HandleFunc("GET /journal/tail", func(w http.ResponseWriter, r *http.Request) {
+		n, err := strconv.Atoi(r.FormValue("n"))
+		if err != nil || n < 1 || n > maxTail {
+			http.Error(w, fmt.Sprintf("n must be a number from 1 to %d", maxTail), http.StatusBadRequest)
+			return
+		}
+		leaves, err := v.Tail(r.Context(), n)
+		answer(w, leaves, err)
+	})
+	return mux
+}
+
+func view(f func(context.Context) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v, err := f(r.Context())
+		answer(w, v, err)
+	}
+}
+
+func answer(w http.ResponseWriter, v any, err error) {
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // the reader went away: nothing to do
+}
+
+// Get asks the running agent; path is one of /status, /journal/stat,
+// /journal/tail, /journal/verify, /signals. It returns ErrNotRunning when nobody
+// listens.
+func Get(ctx context.Context, dataDir, path string, query url.Values, into any) error {
+	client := &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			c, err := dial(ctx, dataDir)
+			if err != nil {
+				return nil, fmt.Errorf("%w (%v)", ErrNotRunning, err)
+			}
+			return c, nil
+		},
+		DisableKeepAlives: true,
+	}}
+	u := url.URL{Scheme: "http", Host: "agent", Path: path, RawQuery: query.Encode()}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return fmt.Errorf("control: %w", err)
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("control: %w", err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(res.Body, 4096))
+		return fmt.Errorf("control: the agent answered %s: %s", res.Status, text)
+	}
+	if err := json.NewDecoder(res.Body).Decode(into); err != nil {
+		return fmt.Errorf("control: answer of %s: %w", path, err)
+	}
+	return nil
+}
