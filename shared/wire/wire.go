@@ -27,6 +27,13 @@ const (
 	MaxSegments = 256 // per request
 )
 
+// Texts that come before what a log key signs to prove that it is there. They
+// keep such a signature from being taken for a checkpoint or for one another.
+const (
+	EnrolProofPrefix = "linewatch enrol\n" // then SHA-256(CSR DER) in hex
+	LogProofPrefix   = "linewatch log\n"   // then the origin
+)
+
 // Kinds of a segment.
 const (
 	KindLeaves = "leaves"
