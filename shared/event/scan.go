@@ -121,7 +121,7 @@ func (s *scanner) word(w string) *ProfileError {
 		return s.fail(s.i, "unknown word")
 	}
 	s.i += len(w)
-	s.put(s.b[s.i-len(w):s.i]...)
+	s.put(s.b[s.i-len(w) : s.i]...)
 	return nil
 }
 

@@ -1,0 +1,18 @@
+package nearest_test
+
+import (
+	"testing"
+
+	"github.com/linewatch/linewatch/shared/nearest"
+	"github.com/stretchr/testify/require"
+)
+
+func TestTheMeantWordIsFoundAndAStrangeOneIsNot(t *testing.T) {
+	words := []string{"station", "severity", "type", "id", "ip"}
+	for typed, meant := range map[string]string{
+		"statoin": "station", "Station": "station", "sevrity": "severity", "tpye": "type", "typ": "type",
+		"i": "", "colour": "", "": "", "stationstation": "",
+	} {
+		require.Equal(t, meant, nearest.To(typed, words), "typed %q", typed)
+	}
+}
