@@ -102,7 +102,8 @@ type Registry interface {
 // Change is what one transaction stores.
 type Change struct {
 	Segments []Append
-	// Logs to register, before the segments are appended.
+	// Logs to register, before the segments are appended. Of a log that is there
+	// already Keys, State, Copies and Reason are replaced, its head is not.
 	Logs     []Log
 	Agents   []Agent // inserted or replaced
 	Tokens   []Token // inserted or replaced
@@ -150,10 +151,6 @@ type Append struct {
 	Rows     []Row             // of the read model, by the Projector
 	Copies   []Copy            // leaves that are already stored in another log
 	Keys     map[string][]byte // wrapped data keys by hex id
-	// KeyRanges replaces the log's keys (a log.key leaf ends the segment); nil leaves them.
-	KeyRanges []evidence.KeyRange
-	// Opened sets the log's Copies (the segment begins with log.opened); nil leaves it.
-	Opened   *uint64
 	Received time.Time
 	// Offset of the agent's clock: ours minus theirs, as far as known.
 	Offset time.Duration
