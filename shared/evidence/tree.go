@@ -44,16 +44,17 @@ func (h Hash) String() string { return base64.StdEncoding.EncodeToString(h[:]) }
 
 // ParseHash reads the base64 of [Hash.String]; there is only one spelling.
 func ParseHash(text string) (Hash, error) {
-	var h Hash
-	if len(text) != base64.StdEncoding.EncodedLen(HashSize) {
-		return h, fmt.Errorf("hash of %d characters, want %d", len(text), base64.StdEncoding.EncodedLen(HashSize))
+	if len(text) > 2*HashSize {
+		return Hash{}, errors.New("hash: too long")
 	}
 	raw, err := strictBase64(text)
 	if err != nil {
-		return h, fmt.Errorf("hash: %w", err)
+		return Hash{}, fmt.Errorf("hash: %w", err)
 	}
-	copy(h[:], raw)
-	return h, nil
+	if len(raw) != HashSize {
+		return Hash{}, fmt.Errorf("hash of %d bytes, want %d", len(raw), HashSize)
+	}
+	return Hash(raw), nil
 }
 
 var errBase64 = errors.New("not canonical base64")
