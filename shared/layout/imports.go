@@ -63,11 +63,11 @@ func forbiddenOwn(f file, target string) string {
 	if from != "aggregator" || to != "aggregator" || f.test || isWiring(f.dir) {
 		return ""
 	}
-	// Inside the aggregator a package sees the store contract and its own parts.
-	if target == "aggregator/store" || strings.HasPrefix(target, f.dir+"/") || strings.HasPrefix(f.dir, target+"/") {
+	// Inside the aggregator a package sees the contracts and its own parts.
+	if slices.Contains(contracts, target) || strings.HasPrefix(target, f.dir+"/") || strings.HasPrefix(f.dir, target+"/") {
 		return ""
 	}
-	return "inside the aggregator a package sees only aggregator/store and shared; take a small interface instead"
+	return "inside the aggregator a package sees only the contracts (store, rights) and shared; take a small interface instead"
 }
 
 func forbiddenLibrary(f file, imp string) string {
@@ -91,6 +91,9 @@ func forbiddenLibrary(f file, imp string) string {
 func free(dir string) bool {
 	return strings.HasSuffix(path.Base(dir), "test") || under(dir, "packaging")
 }
+
+// contracts are the packages that every part of the aggregator may know.
+var contracts = []string{"aggregator/store", "aggregator/rights"}
 
 // isWiring is true for the root packages and the folders of the programs.
 func isWiring(dir string) bool {

@@ -1,0 +1,205 @@
+// Package api is the people's and programs' listener: the HTTP API under
+// /api/v1, the live stream, health, metrics, and the embedded web application.
+// Everything but health needs a session or a bearer token; rights and scope are
+// applied to every answer.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/linewatch/linewatch/aggregator/rights"
+	"github.com/linewatch/linewatch/aggregator/store"
+	"github.com/linewatch/linewatch/shared/event"
+	"github.com/linewatch/linewatch/shared/evidence"
+)
+
+// Gate finds out who asks.
+type Gate interface {
+	// Middleware loads and saves the session around a request.
+	Middleware(next http.Handler) http.Handler
+	// Who returns rights.ErrNobody for strangers.
+	Who(r *http.Request) (rights.Principal, error)
+	SignIn(ctx context.Context, name, password string) (rights.Principal, error)
+	SignOut(ctx context.Context) error
+}
+
+// Ledger records what people do, as signed events of the aggregator.
+type Ledger interface {
+	Record(ctx context.Context, typ string, data map[string]any, extra ...func(*event.Event)) error
+	// Commit stores the change and the events in one transaction.
+	Commit(ctx context.Context, c store.Change, events ...event.Event) (store.Committed, error)
+}
+
+// Next waits for the next rows of one watcher: rows, oldest first, with the
+// cursor behind them, and the reason of a gap before them, "" for none.
+type Next func(ctx context.Context, maxRows int) (store.FeedPage, string, error)
+
+// Live is the hub of newly committed events.
+type Live struct {
+	Watch func(cursor string, filter func(*store.Row) bool) Next
+	Rate  func() float64
+}
+
+// Options is what the API needs. All fields are required but Metrics.
+type Options struct {
+	Store     store.Store
+	Gate      Gate
+	Ledger    Ledger
+	Live      Live
+	Cosigners []evidence.CosignerKey
+	Web       http.Handler // the web application
+	WebBuilt  bool
+	Plant     string // name shown to people
+	TimeZone  string // IANA name of the plant's time zone
+	Version   string
+	Log       *slog.Logger
+	// Metrics are collected on /metrics besides the API's own.
+	Metrics []prometheus.Collector
+	// Pseudonym turns a clear user name into a pseudonym; "" when there is no key.
+	Pseudonym func(ctx context.Context, name string) string
+}
+
+// Limits of the people's listener.
+const (
+	maxBody        = 1 << 20 // bytes of a request
+	requestTimeout = 30 * time.Second
+	perSecond      = 50 // requests per second and caller
+	burst          = 200
+)
+
+// Server is the API.
+type Server struct {
+	Options
+	metrics *metrics
+	limits  *limiter
+	reads   *reads
+	api     huma.API
+	handler http.Handler
+}
+
+// New builds the API; Handler serves it.
+func New(o Options) (*Server, error) {
+	s := &Server{Options: o, limits: newLimiter(), reads: newReads()}
+	var err error
+	if s.metrics, err = newMetrics(o); err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	mux := http.NewServeMux()
+	s.api = humago.New(mux, s.config())
+	s.registerSession()
+	s.registerEvents()
+	s.registerEvidence()
+	s.registerInventory()
+	s.registerIntake()
+	mux.HandleFunc("GET /api/v1/stream", s.stream)
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		writeProblem(w, &problem{Status: http.StatusNotFound, Title: "No such address", Detail: r.Method + " " + r.URL.Path + " is not part of the API; see /api/v1/openapi.json"})
+	})
+	outer := http.NewServeMux()
+	outer.HandleFunc("GET /healthz", s.healthz)
+	outer.HandleFunc("GET /readyz", s.readyz)
+	outer.Handle("GET /metrics", s.guard(http.HandlerFunc(s.serveMetrics)))
+	outer.Handle("/api/", s.guard(mux))
+	outer.Handle("/", o.Web)
+	s.handler = s.observe(secure(outer))
+	return s, nil
+}
+
+// Handler serves the whole people's listener.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// OpenAPI returns the document of the API as JSON.
+func (s *Server) OpenAPI() ([]byte, error) { return json.MarshalIndent(s.api.OpenAPI(), "", "  ") }
+
+func (s *Server) config() huma.Config {
+	c := huma.DefaultConfig("Linewatch", s.Version)
+	c.Info.Description = "Signed events of a production line. Errors are RFC 9457 problem documents."
+	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "/api/v1/openapi", "", ""
+	c.CreateHooks = nil // no $schema member in answers
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"bearer":  {Type: "http", Scheme: "bearer"},
+		"session": {Type: "apiKey", In: "cookie", Name: "__Host-linewatch"},
+	}
+	c.Security = []map[string][]string{{"bearer": {}}, {"session": {}}}
+	return c
+}
+
+// secure sets the headers that every answer carries; the web application adds
+// its content policy itself.
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+		next.ServeHTTP(w, r)
+	})
+}
+
+type (
+	callerKey  struct{}
+	addressKey struct{}
+)
+
+// guard bounds, authenticates and authorises: strangers reach only POST /session
+// and GET /about, and cross-origin changes are refused.
+func (s *Server) guard(next http.Handler) http.Handler {
+	cross := http.NewCrossOriginProtection()
+	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeProblem(w, &problem{Status: http.StatusForbidden, Title: "Refused", Detail: "a change may only come from this application's own pages"})
+	}))
+	inner := s.Gate.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who, err := s.Gate.Who(r)
+		if !s.limits.allow(r, who.Name) {
+			w.Header().Set("Retry-After", "1")
+			writeProblem(w, &problem{Status: http.StatusTooManyRequests, Title: "Too many requests", Detail: fmt.Sprintf("at most %d a second; wait a moment", perSecond)})
+			return
+		}
+		if err != nil && !open(r) {
+			writeProblem(w, toProblem(err))
+			return
+		}
+		ctx := context.WithValue(r.Context(), callerKey{}, who)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, addressKey{}, address(r))))
+	}))
+	return cross.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		if r.URL.Path != "/api/v1/stream" {
+			ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+			defer cancel()
+			r = r.WithContext(ctx)
+		}
+		inner.ServeHTTP(w, r)
+	}))
+}
+
+// open lists what a stranger may ask.
+func open(r *http.Request) bool {
+	switch r.Method + " " + r.URL.Path {
+	case "POST /api/v1/session", "DELETE /api/v1/session", "GET /api/v1/about", "GET /api/v1/openapi.json", "GET /api/v1/openapi.yaml":
+		return true
+	}
+	return false
+}
+
+// caller returns who asks, and an error unless they may do p.
+func caller(ctx context.Context, p rights.Permission) (rights.Principal, error) {
+	who, _ := ctx.Value(callerKey{}).(rights.Principal)
+	if who.Name == "" {
+		return who, toProblem(rights.ErrNobody)
+	}
+	if !who.May(p) {
+		return who, &problem{Status: http.StatusForbidden, Title: "Not allowed", Detail: fmt.Sprintf("your roles do not grant %s; ask an administrator", p)}
+	}
+	return who, nil
+}
