@@ -1,0 +1,335 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/linewatch/linewatch/agent/source"
+	"github.com/linewatch/linewatch/shared/event"
+	"github.com/linewatch/linewatch/shared/evidence"
+)
+
+// frontierEvery is the number of leaf bytes after which a log's frontier is
+// written, so that opening has at most this much to hash.
+const frontierEvery = 4 << 20
+
+// batch is what one transaction writes.
+type batch struct {
+	parts     []*part
+	positions []source.Position
+	urgent    bool
+	puts      []put // into the buckets beside the logs
+	changed   []*logState
+	done      func()             // after the commit, under mu
+	receipts  map[string]receipt // that go with it
+}
+
+type put struct {
+	bucket     string
+	key, value []byte // value nil deletes
+}
+
+// part is what a batch appends to one log.
+type part struct {
+	class  event.Class
+	log    *logState // found or made when the batch is prepared, unless given
+	leaves [][]byte
+	bytes  int64
+
+	rng   evidence.Range // of these leaves
+	front evidence.Range // of the log after them
+	note  []byte
+	saved bool // a frontier goes with this commit
+}
+
+// add appends a leaf to the part of its class.
+func (b *batch) add(class event.Class, leaf []byte) {
+	for _, p := range b.parts {
+		if p.class == class && p.log == nil {
+			p.leaves = append(p.leaves, leaf)
+			return
+		}
+	}
+	b.parts = append(b.parts, &part{class: class, leaves: [][]byte{leaf}})
+}
+
+// commitOwn commits leaves of the journal's own.
+func (j *Journal) commitOwn(leaves []Leaf) error {
+	b := &batch{}
+	for _, l := range leaves {
+		b.add(l.Class, l.Bytes)
+	}
+	err := j.commit(b)
+	if err != nil && isFull(err) && j.makeRoom(err) && j.space.degree != diskFull {
+		b = &batch{}
+		for _, l := range leaves {
+			b.add(l.Class, l.Bytes)
+		}
+		err = j.commit(b)
+	}
+	return err
+}
+
+// commit writes one transaction: leaves, positions, receipts, one checkpoint per
+// log touched. When it returns nil all of it is durable and published. After any
+// failure the file is closed, opened again and compared: see afterError.
+func (j *Journal) commit(b *batch) error {
+	if err := j.ensureLive(); err != nil {
+		return err
+	}
+	held := j.pending
+	b.positions = append(held[:len(held):len(held)], b.positions...)
+	err := j.prepare(b)
+	if err == nil {
+		err = j.rollIfDue(b)
+	}
+	if err == nil {
+		j.lastWork = time.Now()
+		if err = j.write(b); err != nil {
+			err = j.afterError(b, err)
+		}
+	}
+	if err != nil {
+		j.mu.Lock()
+		j.lastError = err.Error()
+		j.mu.Unlock()
+		return err
+	}
+	j.pending = nil
+	j.publish(b)
+	return nil
+}
+
+// prepare finds or makes the logs, hashes, and signs one checkpoint per log.
+func (j *Journal) prepare(b *batch) error {
+	for _, p := range b.parts {
+		if p.log == nil {
+			if p.log = j.active[p.class]; p.log == nil {
+				if err := j.open(p); err != nil {
+					return err
+				}
+			}
+		}
+		if err := p.sign(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open makes a new log for a part and puts log.opened before its leaves.
+func (j *Journal) open(p *part) error {
+	l, err := j.newLog(p.class, "new")
+	if err != nil {
+		return err
+	}
+	opened, err := j.ownEvent(event.TypeLogOpened, p.class, l.openedData())
+	if err != nil {
+		return err
+	}
+	p.log, p.leaves = l, append([][]byte{opened.Bytes}, p.leaves...)
+	return nil
+}
+
+func (p *part) sign() error {
+	hashes := make([]evidence.Hash, len(p.leaves))
+	p.bytes = 0
+	for i, leaf := range p.leaves {
+		hashes[i] = evidence.LeafHash(leaf)
+		p.bytes += int64(len(leaf)) + 2
+	}
+	p.rng = evidence.RangeOf(p.log.size, hashes)
+	p.front = p.log.front.Clone()
+	if err := p.front.Join(p.rng); err != nil {
+		return fmt.Errorf("log %s: %w", p.log.rec.Origin, err)
+	}
+	root, err := p.front.Root()
+	if err != nil {
+		return fmt.Errorf("log %s: %w", p.log.rec.Origin, err)
+	}
+	p.note, err = p.log.signer.SignCheckpoint(evidence.Checkpoint{Origin: p.log.rec.Origin, Size: p.front.End, Root: root})
+	if err != nil {
+		return fmt.Errorf("log %s: %w", p.log.rec.Origin, err)
+	}
+	p.saved = p.log.since+p.bytes >= frontierEvery
+	return nil
+}
+
+// write runs the transaction.
+func (j *Journal) write(b *batch) error {
+	b.receipts = j.dirtyReceipts()
+	refused := j.refusedPut()
+	return j.live.update(func(tx *bolt.Tx) error {
+		for _, p := range b.parts {
+			if err := p.put(tx); err != nil {
+				return err
+			}
+		}
+		for _, l := range b.changed {
+			if err := tx.Bucket([]byte(bucketLogs)).Put([]byte(l.id), encode(l.rec)); err != nil {
+				return err
+			}
+		}
+		for _, at := range b.positions {
+			if err := putPosition(tx.Bucket([]byte(bucketPositions)), at); err != nil {
+				return err
+			}
+		}
+		for id, r := range b.receipts {
+			if err := tx.Bucket([]byte(bucketReceipts)).Put([]byte(id), r.note); err != nil {
+				return err
+			}
+		}
+		for _, p := range append(b.puts[:len(b.puts):len(b.puts)], refused...) {
+			if err := p.apply(tx.Bucket([]byte(p.bucket))); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (p put) apply(bucket *bolt.Bucket) error {
+	if p.value == nil {
+		return bucket.Delete(p.key)
+	}
+	return bucket.Put(p.key, p.value)
+}
+
+// put writes the leaves, the checkpoint and, when due, the frontier of one log.
+func (p *part) put(tx *bolt.Tx) error {
+	name := []byte(leafPrefix + p.log.id)
+	bucket := tx.Bucket(name)
+	if bucket == nil {
+		var err error
+		if bucket, err = tx.CreateBucket(name); err != nil {
+			return err
+		}
+		if err := tx.Bucket([]byte(bucketLogs)).Put([]byte(p.log.id), encode(p.log.rec)); err != nil {
+			return err
+		}
+	}
+	bucket.FillPercent = 1.0
+	keys := make([]byte, 8*len(p.leaves))
+	for i, leaf := range p.leaves {
+		key := keys[8*i : 8*i+8 : 8*i+8]
+		binary.BigEndian.PutUint64(key, p.rng.Begin+uint64(i))
+		if err := bucket.Put(key, leaf); err != nil {
+			return err
+		}
+	}
+	if p.saved {
+		frontier, err := p.front.MarshalBinary()
+		if err != nil {
+			return err
+		}
+		if err := bucket.Put(frontierKey(p.front.End), frontier); err != nil {
+			return err
+		}
+	}
+	return bucket.Put(checkpointKey(p.front.End), p.note)
+}
+
+func putPosition(bucket *bolt.Bucket, at source.Position) error {
+	for key, value := range at.Set {
+		if err := bucket.Put(positionKey(at.Source, key), value); err != nil {
+			return err
+		}
+	}
+	for _, key := range at.Delete {
+		if err := bucket.Delete(positionKey(at.Source, key)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publish makes a durable batch visible and wakes who waits for it.
+func (j *Journal) publish(b *batch) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, p := range b.parts {
+		l := p.log
+		if j.logs[l.id] == nil {
+			j.logs[l.id], j.active[l.class] = l, l
+		}
+		j.recent.add(l.id, p)
+		l.size, l.front, l.note = p.front.End, p.front, p.note
+		if l.since += p.bytes; p.saved {
+			l.since = 0
+		}
+		if l.whole {
+			l.ranges.add(p.rng)
+		}
+		j.written += uint64(p.bytes)
+		if f := j.files[len(j.files)-1]; f.logs[l.id].Origin == "" {
+			f.logs[l.id] = l.rec
+		}
+		j.space.unreceipted += p.bytes + p.bytes/8
+	}
+	for _, at := range b.positions {
+		m := j.positions[at.Source]
+		if m == nil {
+			m = map[string][]byte{}
+			j.positions[at.Source] = m
+		}
+		maps.Copy(m, at.Set)
+		for _, key := range at.Delete {
+			delete(m, key)
+		}
+	}
+	for id, r := range b.receipts {
+		l := j.logs[id]
+		l.receipt.saved = r.size
+		l.receipt.dirty = l.receipt.size != r.size
+	}
+	if b.done != nil {
+		b.done()
+	}
+	j.refused.dirty = false
+	j.commits++
+	j.files[len(j.files)-1].bytes = j.live.used
+	close(j.changed)
+	j.changed = make(chan struct{})
+}
+
+// dirtyReceipts takes the receipts that are not on disk; they count as saved
+// when the commit succeeds.
+func (j *Journal) dirtyReceipts() map[string]receipt {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	out := map[string]receipt{}
+	for id, l := range j.logs {
+		if l.receipt.dirty {
+			out[id] = l.receipt
+		}
+	}
+	return out
+}
+
+// afterError is called with the live file in an unknown state: it is closed,
+// opened again and compared with the batch. After a failed sync the pages may
+// look written and not be; so a batch that seems to be there is written once
+// more, to other pages.
+func (j *Journal) afterError(b *batch, cause error) error {
+	j.log.Warn("journal commit failed, reopening", "error", cause)
+	j.closeLive()
+	landed, err := j.reopen(b)
+	if err != nil {
+		return errors.Join(cause, err)
+	}
+	if !landed {
+		return cause
+	}
+	if err := j.write(b); err != nil {
+		j.closeLive()
+		return errors.Join(cause, err)
+	}
+	j.log.Info("journal commit found after reopening, written again")
+	return nil
+}

@@ -1,0 +1,134 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/linewatch/linewatch/shared/event"
+)
+
+// succeed ends a log's use under its origin and goes on under a new one: its
+// first leaf, log.opened, says so, and every leaf of the old log from index from
+// on that can be read follows byte for byte. The writer calls it.
+func (j *Journal) succeed(old *logState, reason string, from uint64) error {
+	l, err := j.newLog(old.class, reason)
+	if err != nil {
+		return err
+	}
+	l.rec.Predecessor, l.rec.PrevSize = old.rec.Origin, old.size
+	if old.size > 0 {
+		root, err := old.front.Root()
+		if err != nil {
+			return err
+		}
+		l.rec.PrevRoot = root.String()
+	}
+	spans, count := j.spans(old, from)
+	l.rec.Copies = &copyRecord{Log: old.id, Count: count, Spans: spans, Reason: reason}
+	opened, err := j.ownEvent(event.TypeLogOpened, l.class, l.openedData())
+	if err != nil {
+		return err
+	}
+	before := old.rec.State
+	j.mu.Lock()
+	old.rec.State = stateSuperseded
+	j.mu.Unlock()
+	err = j.commit(&batch{
+		parts:   []*part{{class: l.class, log: l, leaves: [][]byte{opened.Bytes}}},
+		changed: []*logState{old},
+	})
+	if err != nil {
+		j.mu.Lock()
+		old.rec.State = before
+		j.mu.Unlock()
+		return fmt.Errorf("open successor of %s: %w", old.rec.Origin, err)
+	}
+	j.log.Warn("log succeeded", "log", l.rec.Origin, "predecessor", old.rec.Origin, "reason", reason, "copies", count)
+	if err := j.copyRest(l); err != nil {
+		return err
+	}
+	j.raise(event.TypeLogSucceeded, map[string]any{
+		"log": l.rec.Origin, "predecessor": old.rec.Origin, "reason": reason, "copies": count, "size": old.size,
+	})
+	return nil
+}
+
+// spans lists the leaves of a log from an index on that are on disk.
+func (j *Journal) spans(l *logState, from uint64) (out []spanCount, count uint64) {
+	for i, f := range j.files {
+		rec, ok := f.logs[l.id]
+		if !ok || f.suspect {
+			continue
+		}
+		first, end := max(rec.Start, from), j.endIn(i, l.id)
+		if f.bad != nil {
+			end = min(end, f.bad.Good[l.id])
+		}
+		for _, h := range j.holes[l.id] {
+			if h.First >= first && h.First < end {
+				end = h.First // a hole reaches to the end of its file
+			}
+		}
+		if first < end {
+			out, count = append(out, spanCount{first, end - first}), count+end-first
+		}
+	}
+	return out, count
+}
+
+// copyRest copies the leaves promised in log.opened that are not copied yet, in
+// several commits when they are many. After a crash it goes on where it was: the
+// log's size says how many there are.
+func (j *Journal) copyRest(l *logState) error {
+	old := j.logs[l.rec.Copies.Log]
+	done := l.size - 1
+	if old == nil || done >= l.rec.Copies.Count {
+		return nil
+	}
+	skip := done
+	var chunk [][]byte
+	bytes := 0
+	flush := func() error {
+		if len(chunk) == 0 {
+			return nil
+		}
+		err := j.commit(&batch{parts: []*part{{class: l.class, log: l, leaves: chunk}}})
+		chunk, bytes = nil, 0
+		return err
+	}
+	for _, s := range l.rec.Copies.Spans {
+		if skip >= s.Count {
+			skip -= s.Count
+			continue
+		}
+		at, end := s.First+skip, s.First+s.Count
+		skip = 0
+		for at < end {
+			seg, err := j.next(old.id, at, 1<<20)
+			if err != nil || seg == nil || len(seg.Leaves) == 0 {
+				return errors.Join(flush(), j.copyFailed(l, old, at, end, err))
+			}
+			for _, leaf := range seg.Leaves[:min(uint64(len(seg.Leaves)), end-at)] {
+				if len(chunk) == MaxCommitLeaves || bytes+len(leaf)+2 > MaxCommitBytes {
+					if err := flush(); err != nil {
+						return err
+					}
+				}
+				chunk, bytes, at = append(chunk, leaf), bytes+len(leaf)+2, at+1
+			}
+		}
+	}
+	return flush()
+}
+
+// copyFailed declares leaves that were promised as copies and can't be read.
+func (j *Journal) copyFailed(l, old *logState, at, end uint64, cause error) error {
+	leaf, err := j.ownEvent(event.TypeAuditGap, "", map[string]any{
+		"source": "journal", "cause": "copy_failed", "from": at, "to": end,
+		"log": old.rec.Origin, "successor": l.rec.Origin, "error": fmt.Sprint(cause),
+	})
+	if err != nil {
+		return err
+	}
+	return j.commitOwn([]Leaf{leaf})
+}
