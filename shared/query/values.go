@@ -124,7 +124,7 @@ func typeValue(text string) (string, string, string) {
 		return "", "a segment of the type is empty", suggestion
 	}
 	if !strings.ContainsAny(lower, ".*") {
-		return "", "a type has at least two segments", lower + ".*"
+		return lower + ".**", "", "" // a group, such as type:user
 	}
 	return lower, "", ""
 }
