@@ -169,7 +169,7 @@ func (a *Auth) byToken(ctx context.Context, text string) (rights.Principal, erro
 	return rights.Principal{Name: t.Name, Display: t.Name, Kind: "api", Roles: t.Roles, Scope: t.Scope}, nil
 }
 
-func principal(u store.User) Principal {
+func principal(u store.User) rights.Principal {
 	display := u.Display
 	if display == "" {
 		display = u.Name
