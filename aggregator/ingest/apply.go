@@ -110,7 +110,7 @@ func (b *batch) apply(j *job) error {
 		return err
 	}
 	if w == nil || w.Origin != j.seg.Origin || w.AgentID != j.author {
-		b.refuse(j, nil, "unknown log", nil)
+		b.refuse(j, nil, "log is not registered", nil)
 		return nil
 	}
 	if w.State == store.LogForked {

@@ -66,7 +66,7 @@ func (w *window) busy(reason string, after time.Duration) {
 // result for each, in order. An error means that the body could not be read to
 // its end; what was read before it may be stored.
 func (s *Service) take(r *http.Request, agent store.Agent) ([]wire.Result, error) {
-	var results []wire.Result
+	results := []wire.Result{}
 	reader := wire.NewReader(r.Body)
 	w := &window{done: make(chan struct{})}
 	settle := func() {
