@@ -1,0 +1,122 @@
+package mqtt
+
+import (
+	"context"
+	"sync"
+
+	"github.com/linewatch/linewatch/agent/source"
+)
+
+// item is one entry of the hand-over between the connection and the committer.
+type item struct {
+	reading source.Reading
+	link    *link  // the connection that must acknowledge it, nil for our own occurrences
+	id      uint16 // packet id
+	qos     byte
+	hash    uint64 // of topic and payload
+	topic   uint64 // hash of the topic
+	size    int
+	dropped uint64 // value of the broker's drop counter, used when isDropped
+	// isDropped marks a value of $SYS, which is no reading.
+	isDropped   bool
+	quarantined bool
+	fresh       bool   // the broker began a new session
+	filters     string // what was subscribed, to be stored with the position
+}
+
+// queue is the bounded hand-over. A broker sends at most its window of
+// unacknowledged messages (65,535 packet ids at the most), so put only blocks
+// when the bytes run over, or QoS 0 floods.
+type queue struct {
+	maxItems, maxBytes int
+
+	mu    sync.Mutex
+	items []item
+	bytes int
+	some  chan struct{} // has a token while there are items
+	room  chan struct{} // has a token after items were taken
+}
+
+func newQueue(maxItems, maxBytes int) *queue {
+	return &queue{
+		maxItems: maxItems, maxBytes: maxBytes,
+		some: make(chan struct{}, 1), room: make(chan struct{}, 1),
+	}
+}
+
+// put appends an item; false when it had to wait and done closed meanwhile.
+func (q *queue) put(it item, done <-chan struct{}) bool {
+	for {
+		q.mu.Lock()
+		if len(q.items) == 0 || (len(q.items) < q.maxItems && q.bytes+it.size <= q.maxBytes) {
+			q.add(it)
+			q.mu.Unlock()
+			return true
+		}
+		q.mu.Unlock()
+		select {
+		case <-q.room:
+		case <-done:
+			return false
+		}
+	}
+}
+
+// force appends an item whatever is queued: occurrences of our own, which are few.
+func (q *queue) force(it item) {
+	q.mu.Lock()
+	q.add(it)
+	q.mu.Unlock()
+}
+
+func (q *queue) add(it item) {
+	q.items = append(q.items, it)
+	q.bytes += it.size
+	signal(q.some)
+}
+
+// take waits for items and returns up to n of them, up to bytes in all (at least
+// one), into buf; nil when ctx ends or wake fires.
+func (q *queue) take(ctx context.Context, buf []item, n, bytes int, wake <-chan struct{}) []item {
+	select {
+	case <-q.some:
+	case <-wake:
+		return nil
+	case <-ctx.Done():
+		return nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	k, sum := 0, 0
+	for k < len(q.items) && k < n && (k == 0 || sum+q.items[k].size <= bytes) {
+		sum += q.items[k].size
+		k++
+	}
+	buf = append(buf, q.items[:k]...)
+	rest := copy(q.items, q.items[k:])
+	clear(q.items[rest:])
+	q.items = q.items[:rest]
+	if rest == 0 && cap(q.items) > 4096 {
+		q.items = nil // give back what a flood needed
+	}
+	q.bytes -= sum
+	if rest > 0 {
+		signal(q.some)
+	}
+	signal(q.room)
+	return buf
+}
+
+// len returns how many items wait.
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.items)
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
