@@ -1,0 +1,54 @@
+// Export of a filter: page by page through the API, as a table or as JSON lines.
+
+import type { EventsPage, StoredEvent } from '../api/types'
+
+export type ExportFormat = 'csv' | 'jsonl'
+export const EXPORT_LIMIT = 100_000
+
+const columns: [string, (e: StoredEvent) => unknown][] = [
+  ['at', e => e.stored.at], ['timestamp', e => e.leaf.timestamp], ['severity', e => e.leaf.severity], ['station', e => e.leaf.station],
+  ['event_type', e => e.leaf.event_type], ['class', e => e.leaf.class], ['equipment', e => e.leaf.equipment], ['signal', e => e.leaf.signal],
+  ['user_id', e => e.leaf.user_id], ['source_ip', e => e.leaf.source_ip], ['correlation_id', e => e.leaf.correlation_id],
+  ['event_data', e => e.leaf.event_data && JSON.stringify(e.leaf.event_data)], ['id', e => e.leaf.id], ['log', e => e.stored.log],
+  ['index', e => e.stored.index], ['received_at', e => e.stored.received_at],
+]
+
+/** One cell. A text that a spreadsheet would run as a formula gets an apostrophe. */
+export function cell(value: unknown): string {
+  if (value === undefined || value === null) return ''
+  let text = String(value)
+  if (typeof value === 'string' && /^[=+\-@\t\r]/.test(text)) text = "'" + text
+  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
+export function header(format: ExportFormat): string {
+  return format === 'csv' ? columns.map(([name]) => name).join(',') + '\r\n' : ''
+}
+
+export function lines(events: StoredEvent[], format: ExportFormat): string {
+  if (format === 'jsonl') return events.map(e => JSON.stringify(e) + '\n').join('')
+  return events.map(e => columns.map(([, of]) => cell(of(e))).join(',') + '\r\n').join('')
+}
+
+export interface Exported { parts: string[]; count: number; capped: boolean }
+
+/** Reads all pages; progress gets the number read so far. */
+export async function collect(
+  page: (after: string | undefined) => Promise<EventsPage>, format: ExportFormat, progress: (n: number) => void,
+): Promise<Exported> {
+  const out: Exported = { parts: [header(format)], count: 0, capped: false }
+  let after: string | undefined
+  do {
+    const p = await page(after)
+    const events = p.events ?? []
+    out.parts.push(lines(events, format))
+    out.count += events.length
+    progress(out.count)
+    after = p.next
+    if (out.count >= EXPORT_LIMIT && after) {
+      out.capped = true
+      break
+    }
+  } while (after)
+  return out
+}

@@ -1,0 +1,136 @@
+import { IconAlertTriangle, IconCheck, IconRosetteDiscountCheck, IconRosette, IconX } from '@tabler/icons-react'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useRef, useState, type ReactNode } from 'react'
+import { api, ApiError } from '../../api/client'
+import type { Json, StoredEvent } from '../../api/types'
+import { fill, useTexts, type Texts } from '../../i18n'
+import { measure } from '../../i18n/sentence'
+import { browserCrypto } from '../../proof/crypto'
+import { forgetTrust, loadTrust, parseTrust, saveTrust } from '../../proof/trust'
+import { verifyEvent, type Check, type Evidence, type Verdict } from '../../proof/verify'
+import { save } from '../../ui/save'
+import { explain, useWords } from './words'
+
+interface Checked { evidence: Evidence; proof: string }
+
+async function check(e: StoredEvent, signal: AbortSignal): Promise<Checked> {
+  const [proof, log, crypto] = await Promise.all([api.proof(e.leaf.id, signal), api.log(e.stored.log, signal), browserCrypto()])
+  const evidence = await verifyEvent(crypto, proof, e.leaf as unknown as Json, { keys: log.keys ?? [], cosigners: log.cosigners ?? [] }, loadTrust())
+  return { evidence, proof }
+}
+
+/** The evidence of one event, checked in this browser. */
+export function EvidencePart({ e }: { e: StoredEvent }) {
+  const t = useTexts()
+  const result = useQuery({
+    queryKey: ['evidence', e.stored.log, e.stored.index, e.leaf], queryFn: ({ signal }) => check(e, signal), staleTime: 300_000,
+    queryKeyHashFn: () => `evidence ${e.stored.log} ${e.stored.index} ${JSON.stringify(e.leaf)}`,
+  })
+  return (
+    <section className="detail-part evidence" aria-busy={result.isPending}>
+      <h3>{t.evidence.title}</h3>
+      {result.isPending && <p className="late second">{t.evidence.checking}</p>}
+      {result.isError && <Unavailable error={result.error} onRetry={() => void result.refetch()} />}
+      {result.data && <Result {...result.data} e={e} />}
+    </section>
+  )
+}
+
+function Unavailable({ error, onRetry }: { error: unknown; onRetry: () => void }) {
+  const t = useTexts()
+  const none = error instanceof ApiError && error.status === 404
+  return (
+    <p className="small">
+      {fill(none ? t.evidence.waiting : t.evidence.unavailable, { detail: explain(error, t) })} <button className="link" onClick={onRetry}>{t.app.retry}</button>
+    </p>
+  )
+}
+
+const icons: Record<Verdict, ReactNode> = {
+  anchored: <IconRosetteDiscountCheck size={22} stroke={1.7} aria-hidden="true" />,
+  consistent: <IconRosette size={22} stroke={1.7} aria-hidden="true" />,
+  broken: <IconAlertTriangle size={22} stroke={1.7} aria-hidden="true" />,
+}
+
+function Result({ evidence, proof, e }: Checked & { e: StoredEvent }) {
+  const t = useTexts()
+  const { verdict } = evidence
+  const trust = loadTrust()
+  const hint = { anchored: fill(t.evidence.anchoredHint, { name: trust?.name ?? '' }), consistent: t.evidence.consistentHint, broken: '' }[verdict]
+  const name = `${e.leaf.id}.tlog-proof`
+  return (
+    <>
+      <p className="verdict" data-verdict={verdict} role={verdict === 'broken' ? 'alert' : undefined}>{icons[verdict]}<strong>{t.evidence[verdict]}</strong></p>
+      {evidence.contradicted && <p className="small">{t.evidence.contradicted}</p>}
+      {hint && <p className="second small evidence-hint">{hint}</p>}
+      <ul className="checks">{evidence.checks.map(c => <CheckLine key={c.name} c={c} />)}</ul>
+      <p className="second small">
+        {fill(t.evidence.took, { ms: measure(Math.max(1, Math.round(evidence.tookMs)), 'ms', t.locale), crypto: evidence.crypto })}{' '}
+        <button className="link" onClick={() => save(new Blob([proof], { type: 'text/plain' }), name)}>{t.evidence.download}</button>
+      </p>
+      <p className="second small">{t.evidence.offline.split('{file}')[0]}<span className="mono">{name}</span></p>
+      <TrustChoice />
+      <SignedText text={evidence.signedText} />
+    </>
+  )
+}
+
+function fact(c: Check, t: Texts, time: (ms: number) => string): string {
+  if (!c.ok) return fill(t.evidence.not, { reason: c.reason })
+  const short = (key: string) => `${String(c.fact[key]).slice(0, 8)}…${key === 'key' ? String(c.fact[key]).slice(-4) : ''}`
+  switch (c.name) {
+    case 'station': return fill(t.evidence.stationFact, { key: short('key') })
+    case 'tree': return fill(t.evidence.treeFact, { hashes: c.fact.hashes!, root: short('root') })
+    case 'cosigned': return fill(t.evidence.cosignedFact, { name: c.fact.name!, time: time(Number(c.fact.at)) })
+    case 'text': return fill(t.evidence.textFact, { bytes: c.fact.bytes! })
+  }
+}
+
+function CheckLine({ c }: { c: Check }) {
+  const words = useWords()
+  return (
+    <li data-ok={c.ok}>
+      {c.ok ? <IconCheck size={18} stroke={2} aria-hidden="true" /> : <IconX size={18} stroke={2} aria-hidden="true" />}
+      <div>{words.t.evidence[c.name]}<small className="second" title={String(c.fact.key ?? c.fact.root ?? '')}>{fact(c, words.t, words.fullTime)}</small></div>
+    </li>
+  )
+}
+
+/** The file that anchors: brought by a person, kept in this browser. */
+function TrustChoice() {
+  const t = useTexts()
+  const queries = useQueryClient()
+  const input = useRef<HTMLInputElement>(null)
+  const [problem, setProblem] = useState('')
+  const again = () => void queries.invalidateQueries({ predicate: q => q.queryKey[0] === 'evidence' })
+  const load = async (file: File | undefined) => {
+    if (!file) return
+    const text = file.size > 1 << 20 ? '' : await file.text()
+    const trust = parseTrust(text, file.name)
+    if (typeof trust === 'string') { setProblem(fill(t.evidence.badTrust, { reason: trust })); return }
+    saveTrust(text, file.name)
+    setProblem('')
+    again()
+  }
+  return (
+    <p className="trust small">
+      <input ref={input} type="file" accept=".json,application/json" hidden aria-label={t.evidence.load} onChange={e => void load(e.target.files?.[0])} />
+      {loadTrust()
+        ? <button className="link" onClick={() => { forgetTrust(); again() }}>{t.evidence.forget}</button>
+        : <button className="link" onClick={() => input.current?.click()}>{t.evidence.load}</button>}
+      {problem && <span role="alert"> {problem}</span>}
+    </p>
+  )
+}
+
+function SignedText({ text }: { text: string }) {
+  const t = useTexts()
+  const [open, setOpen] = useState(false)
+  if (!text) return null
+  return (
+    <>
+      <p className="small"><button className="link" aria-expanded={open} onClick={() => setOpen(!open)}>{open ? t.detail.hideText : t.detail.showText}</button></p>
+      {open && <pre className="signed mono" tabIndex={0} aria-label={t.detail.text}>{text}</pre>}
+    </>
+  )
+}

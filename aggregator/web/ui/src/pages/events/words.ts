@@ -1,0 +1,43 @@
+// What of an event the page writes in words.
+
+import { ApiError } from '../../api/client'
+import type { Leaf } from '../../api/types'
+import { useSession } from '../../app/session'
+import { useTexts, type Texts } from '../../i18n'
+import { sentence } from '../../i18n/sentence'
+import { clock, clockMs, dayOf, longDay, minutes, shortDay } from '../../live/time'
+
+/** A failed request in a person's words. */
+export function explain(error: unknown, t: Texts): string {
+  const status = error instanceof ApiError ? error.status : Number((error as { status?: number })?.status ?? 500)
+  if (status === 0) return t.errors[0]
+  if (status === 403 || status === 429) return t.errors[status]
+  const detail = error instanceof ApiError ? error.problem.detail ?? error.problem.title : undefined
+  return detail || t.errors[500]
+}
+
+/** The last two levels of a station's path: short, and unique within a line. */
+export const shortStation = (path: string): string => path.split('/').slice(-2).join('/')
+
+export interface Words {
+  t: Texts
+  zone: string
+  title(leaf: Leaf): string
+  /** Time of a row: with the day when it isn't today's. */
+  rowTime(ms: number, now: number): string
+  /** "22 Nov 2026, 04:26:13.445" */
+  fullTime(ms: number): string
+  minute(ms: number): string
+}
+
+export function useWords(): Words {
+  const t = useTexts()
+  const { zone } = useSession()
+  return {
+    t, zone,
+    title: leaf => sentence(leaf, t, iso => Number.isNaN(Date.parse(iso)) ? iso : `${shortDay(Date.parse(iso), zone, t.locale)} ${clock(Date.parse(iso), zone)}`),
+    rowTime: (ms, now) => dayOf(ms, zone) === dayOf(now, zone) ? clockMs(ms, zone) : `${shortDay(ms, zone, t.locale)}, ${clockMs(ms, zone)}`,
+    fullTime: ms => `${longDay(ms, zone, t.locale)}, ${clockMs(ms, zone)}`,
+    minute: ms => minutes(ms, zone),
+  }
+}

@@ -1,0 +1,152 @@
+// The evidence of one event, checked in this browser: nothing that the server
+// says about the event is believed, only what the signatures cover.
+
+import type { Json } from '../api/types'
+import { fromBase64, toHex, utf8, type Bytes } from './bytes'
+import type { Crypto } from './crypto'
+import { cosignedAt, parseCheckpoint, parseNote, parseProof, signedBy, type Checkpoint, type Note, type Proof } from './note'
+import { leafHash, rootOf } from './tree'
+import type { Trust } from './trust'
+
+export type CheckName = 'station' | 'tree' | 'cosigned' | 'text'
+
+/** One of the four checks. `fact` fills the second line of it. */
+export interface Check {
+  name: CheckName
+  ok: boolean
+  /** Why not, in English; empty when ok. */
+  reason: string
+  fact: Record<string, string | number>
+}
+
+/** anchored: the key is pinned by the trust file of this browser. */
+export type Verdict = 'anchored' | 'consistent' | 'broken'
+
+export interface Evidence {
+  verdict: Verdict
+  checks: Check[]
+  /** The signed text, for showing. */
+  signedText: string
+  /** hex SHA-256 of the station's key. */
+  fingerprint: string
+  /** The trust file names this agent, with another key. */
+  contradicted: boolean
+  crypto: string
+  tookMs: number
+}
+
+export interface Keys {
+  /** A key signs sizes with after < size <= last; last 0 is open. */
+  keys: { key: string; after: number; last: number }[]
+  cosigners: { name: string; key: string }[]
+}
+
+interface Opened { proof: Proof; note: Note; checkpoint: Checkpoint }
+
+/**
+ * Checks a tlog-proof of the event that the page shows.
+ * @param shown the event as the page shows it; undefined checks the proof alone
+ */
+export async function verifyEvent(
+  c: Crypto, text: string, shown: Json | undefined, keys: Keys, trust: Trust | undefined,
+): Promise<Evidence> {
+  const started = performance.now()
+  const opened = open(text)
+  if (typeof opened === 'string') return damaged(opened, c, started)
+  const station = await checkStation(c, opened, keys)
+  const checks = [station.check, await checkTree(c, opened), await checkCosigned(c, opened, keys), checkText(opened, shown)]
+  const fingerprint = station.key ? toHex(await c.sha256(station.key)) : ''
+  const pinned = trust?.stations.get(agentOf(opened.checkpoint.origin))
+  const contradicted = pinned !== undefined && fingerprint !== '' && !pinned.includes(fingerprint)
+  const whole = checks.every(check => check.ok) && !contradicted
+  const anchored = pinned !== undefined && pinned.includes(fingerprint)
+  return {
+    verdict: whole ? (anchored ? 'anchored' : 'consistent') : 'broken',
+    checks, fingerprint, contradicted, crypto: c.name, tookMs: performance.now() - started,
+    signedText: new TextDecoder().decode(opened.proof.leaf),
+  }
+}
+
+function open(text: string): Opened | string {
+  const proof = parseProof(text)
+  if (typeof proof === 'string') return proof
+  const note = parseNote(proof.checkpoint)
+  if (typeof note === 'string') return note
+  const checkpoint = parseCheckpoint(note.text)
+  if (typeof checkpoint === 'string') return checkpoint
+  return { proof, note, checkpoint }
+}
+
+function damaged(reason: string, c: Crypto, started: number): Evidence {
+  const names: CheckName[] = ['station', 'tree', 'cosigned', 'text']
+  return {
+    verdict: 'broken', checks: names.map(name => ({ name, ok: false, reason, fact: {} })), signedText: '',
+    fingerprint: '', contradicted: false, crypto: c.name, tookMs: performance.now() - started,
+  }
+}
+
+/** linewatch/<agent>/<class>/<log> */
+export const agentOf = (origin: string): string => origin.split('/')[1] ?? ''
+
+async function checkStation(c: Crypto, o: Opened, keys: Keys): Promise<{ check: Check; key: Bytes | undefined }> {
+  const size = o.checkpoint.size
+  for (const k of keys.keys) {
+    const key = fromBase64(k.key)
+    if (!key || key.length !== 32) continue
+    if (size <= BigInt(k.after) || (k.last !== 0 && size > BigInt(k.last))) continue
+    if (await signedBy(c, o.note, o.checkpoint.origin, key)) {
+      return { check: { name: 'station', ok: true, reason: '', fact: { key: toHex(await c.sha256(key)) } }, key }
+    }
+  }
+  const reason = 'no key that may sign at this place of the log has signed it'
+  return { check: { name: 'station', ok: false, reason, fact: {} }, key: undefined }
+}
+
+async function checkTree(c: Crypto, o: Opened): Promise<Check> {
+  const { proof, checkpoint } = o
+  const root = await rootOf(c, await leafHash(c, proof.leaf), proof.index, checkpoint.size, proof.hashes)
+  const ok = root !== undefined && toHex(root) === toHex(checkpoint.root)
+  return {
+    name: 'tree', ok, reason: ok ? '' : 'the hashes do not lead to the signed root',
+    fact: {
+      hashes: proof.hashes.length, root: toHex(checkpoint.root), index: Number(proof.index), size: Number(checkpoint.size),
+    },
+  }
+}
+
+async function checkCosigned(c: Crypto, o: Opened, keys: Keys): Promise<Check> {
+  for (const cosigner of keys.cosigners) {
+    const key = fromBase64(cosigner.key)
+    if (!key || key.length !== 32) continue
+    const at = await cosignedAt(c, o.note, cosigner.name, key)
+    if (at !== undefined) return { name: 'cosigned', ok: true, reason: '', fact: { name: cosigner.name, at } }
+  }
+  return { name: 'cosigned', ok: false, reason: 'no known aggregator key has countersigned it', fact: {} }
+}
+
+function checkText(o: Opened, shown: Json | undefined): Check {
+  const fact = { bytes: o.proof.leaf.length }
+  let signed: Json
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(o.proof.leaf)
+    signed = JSON.parse(text) as Json
+  } catch {
+    return { name: 'text', ok: false, reason: 'the signed text is no JSON', fact }
+  }
+  const ok = shown === undefined || same(signed, shown)
+  return { name: 'text', ok, reason: ok ? '' : 'what is shown here is not what was signed', fact }
+}
+
+/** Equal as JSON values; the order of keys does not count. */
+export function same(a: Json, b: Json): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  if (Array.isArray(a) || Array.isArray(b)) {
+    return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((v, i) => same(v, b[i]!))
+  }
+  const keys = Object.keys(a)
+  return keys.length === Object.keys(b).length && keys.every(k => Object.hasOwn(b, k) && same(a[k]!, b[k]!))
+}
+
+/** Length of a text in bytes as signed. */
+export const byteLength = (text: string): number => utf8(text).length
