@@ -21,6 +21,7 @@ import (
 	"github.com/linewatch/linewatch/agent/source"
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
+	"github.com/linewatch/linewatch/shared/identity"
 )
 
 // Limits of one commit; a larger Append becomes several.
@@ -188,7 +189,7 @@ func (o *Options) complete() error {
 		o.Now = time.Now
 	}
 	if o.Boot == nil {
-		o.Boot = processBoot()
+		o.Boot = identity.Boot
 	}
 	return nil
 }

@@ -30,6 +30,8 @@ type logState struct {
 	ranges  packer // commits of the live file
 	whole   bool   // ranges holds all commits of the live file
 	since   int64  // leaf bytes since the last frontier on disk
+
+	restored uint64 // receipt size at which log.restored was raised
 }
 
 // receipt is the newest cosigned note.

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/linewatch/linewatch/shared/evidence"
 )
@@ -231,11 +230,4 @@ func (j *Journal) adoptLog(id string, rec logRecord, t tail, note []byte) error 
 		j.active[l.class] = l
 	}
 	return nil
-}
-
-// processBoot stands in for the machine's boot id: one id per process.
-func processBoot() func() (string, time.Duration) {
-	start := time.Now()
-	id := "process-" + strconv.FormatInt(start.UnixNano(), 36)
-	return func() (string, time.Duration) { return id, time.Since(start) }
 }

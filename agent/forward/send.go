@@ -1,0 +1,222 @@
+package forward
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/linewatch/linewatch/agent/journal"
+	"github.com/linewatch/linewatch/shared/evidence"
+	"github.com/linewatch/linewatch/shared/wire"
+)
+
+// Waits of a single log, while the others go on.
+const (
+	firstRefusal = time.Second
+	maxRefusal   = 5 * time.Minute
+	keysWait     = time.Minute
+)
+
+// superseded logs are not sent: their successor carries the leaves.
+const superseded = "superseded"
+
+// round sends one request with the next segment of each log that has one,
+// security first, and takes the answers. sent is false when there was nothing.
+func (f *Forwarder) round(ctx context.Context) (sent bool, err error) {
+	segs, err := f.gather(ctx)
+	if err != nil || len(segs) == 0 {
+		return false, err
+	}
+	var body []byte
+	for _, s := range segs {
+		if body, err = wire.AppendSegment(body, s.Header, s.Leaves); err != nil {
+			return false, fmt.Errorf("pack segment of %s: %w", s.Header.Origin, err)
+		}
+	}
+	var results []wire.Result
+	if err := f.send(ctx, http.MethodPost, f.o.URLs[f.url]+wire.PathSegments, "application/octet-stream", body, &results); err != nil {
+		if hasStatus(err, http.StatusRequestEntityTooLarge) && f.o.Request > 64<<10 {
+			f.o.Request, f.o.Segment = f.o.Request/2, f.o.Segment/2
+		}
+		return false, err
+	}
+	if len(results) != len(segs) {
+		return false, fmt.Errorf("aggregator answers %d results to %d segments", len(results), len(segs))
+	}
+	f.note(nil)
+	f.mu.Lock()
+	f.stat.Requests++
+	f.mu.Unlock()
+	var errs []error
+	for i, s := range segs {
+		errs = append(errs, f.take(ctx, s, results[i]))
+	}
+	return true, errors.Join(errs...)
+}
+
+// gather takes the next segment of each log, most important class first, until
+// the request is large enough.
+func (f *Forwarder) gather(ctx context.Context) ([]*journal.Segment, error) {
+	var segs []*journal.Segment
+	room := f.o.Request
+	for _, l := range f.o.Journal.Logs() {
+		if l.State == superseded {
+			delete(f.cursors, l.ID)
+			continue
+		}
+		if room <= 0 || len(segs) == wire.MaxSegments {
+			break
+		}
+		c := f.cursors[l.ID]
+		if c == nil {
+			c = &cursor{}
+			f.cursors[l.ID] = c
+		}
+		if time.Now().Before(c.wait) {
+			continue
+		}
+		c.wait = time.Time{}
+		if !c.synced {
+			if err := f.sync(ctx, l, c); err != nil {
+				return nil, err
+			}
+		}
+		if !c.synced || c.next >= l.Size {
+			continue
+		}
+		s, err := f.o.Journal.Next(ctx, l.ID, c.next, min(f.o.Segment, room))
+		if errors.Is(err, journal.ErrUnbridgeable) {
+			err = f.o.Journal.Succeed(ctx, l.ID, err.Error())
+			c.synced = false
+		}
+		if err != nil {
+			return nil, err
+		}
+		if s != nil {
+			segs = append(segs, s)
+			room -= s.Bytes
+		}
+	}
+	return segs, nil
+}
+
+// sync asks what the aggregator has of a log, after each (re)connect, and
+// registers the log where it is unknown.
+func (f *Forwarder) sync(ctx context.Context, l journal.LogInfo, c *cursor) error {
+	var st wire.LogState
+	url := f.o.URLs[f.url]
+	err := f.call(ctx, http.MethodGet, url+wire.PathLogs+"/"+l.ID, nil, &st)
+	if hasStatus(err, http.StatusNotFound) {
+		reg, regErr := f.o.Journal.Registration(l.ID)
+		if regErr != nil {
+			return regErr
+		}
+		st = wire.LogState{}
+		err = f.call(ctx, http.MethodPost, url+wire.PathLogs, reg, &st)
+	}
+	if e, ok := errors.AsType[*statusError](err); ok && e.status >= 400 && e.status < 500 && e.status != http.StatusTooManyRequests {
+		f.refuse(l.Origin, c, e.Error())
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f.note(nil)
+	return f.reconcile(ctx, l.ID, c, st)
+}
+
+// reconcile compares, and takes the receipt that came along.
+func (f *Forwarder) reconcile(ctx context.Context, log string, c *cursor, st wire.LogState) error {
+	next, ok, err := f.o.Journal.Reconcile(ctx, log, st)
+	if errors.Is(err, journal.ErrUnproved) {
+		f.refuse(log, c, err.Error())
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !ok {
+		delete(f.cursors, log)
+		return nil
+	}
+	if st.Receipt != "" {
+		f.receipt(log, st.Origin, st.Receipt)
+	}
+	c.next, c.synced = next, true
+	return nil
+}
+
+// receipt verifies a cosigned note against the pinned keys and hands it to the
+// journal. A bad one is counted and changes nothing: nothing may be deleted.
+func (f *Forwarder) receipt(log, origin, note string) {
+	_, _, _, err := evidence.VerifyCosigned([]byte(note), origin, f.o.Identity.Cosigners())
+	if err == nil {
+		err = f.o.Journal.SetReceipt(log, []byte(note))
+	}
+	if err != nil {
+		f.log.Warn("receipt not accepted", "log", origin, "error", err)
+		f.mu.Lock()
+		f.stat.BadReceipts++
+		f.stat.Error = "receipt not accepted: " + err.Error()
+		f.mu.Unlock()
+	}
+}
+
+// take handles the answer to one segment.
+func (f *Forwarder) take(ctx context.Context, s *journal.Segment, r wire.Result) error {
+	c := f.cursors[s.Log]
+	end := s.Header.First + s.Header.Count
+	switch r.Result {
+	case wire.ResultStored:
+		c.refused = 0
+		if r.Size != end {
+			return f.reconcile(ctx, s.Log, c, state(s, r))
+		}
+		f.mu.Lock()
+		f.stat.Leaves += s.Header.Count
+		f.mu.Unlock()
+		c.next = end
+		if r.Receipt != "" {
+			f.receipt(s.Log, s.Header.Origin, r.Receipt)
+		}
+		return nil
+	case wire.ResultGap:
+		f.log.Info("aggregator has less of a log than was sent before", "log", s.Header.Origin, "size", r.Size)
+		return f.reconcile(ctx, s.Log, c, state(s, r))
+	case wire.ResultFork:
+		f.log.Error("aggregator holds another history of a log", "log", s.Header.Origin, "size", r.Size)
+		delete(f.cursors, s.Log)
+		return f.o.Journal.Succeed(ctx, s.Log, "fork: the aggregator holds another history of this log")
+	case wire.ResultBusy:
+		c.wait = time.Now().Add(min(max(time.Duration(r.RetryAfter)*time.Second, 100*time.Millisecond), maxRetry))
+	case wire.ResultKeysWanted:
+		// Leaves with sealed fields name their keys; the journal sends a key with
+		// the segment that holds it. An aggregator that lacks one gets it again there.
+		f.wait(s.Header.Origin, c, keysWait, fmt.Sprintf("aggregator wants data keys %v", r.Keys))
+	default:
+		f.refuse(s.Header.Origin, c, r.Result+": "+r.Reason)
+	}
+	return nil
+}
+
+func state(s *journal.Segment, r wire.Result) wire.LogState {
+	return wire.LogState{Origin: s.Header.Origin, Size: r.Size, Root: r.Root, Receipt: r.Receipt}
+}
+
+// refuse lets one log wait, longer each time; the others go on. The log's state
+// is asked for again before the next attempt.
+func (f *Forwarder) refuse(origin string, c *cursor, reason string) {
+	f.wait(origin, c, min(maxRefusal, firstRefusal<<min(c.refused, 10)), reason)
+	c.refused++
+	c.synced = false
+}
+
+func (f *Forwarder) wait(origin string, c *cursor, d time.Duration, reason string) {
+	c.wait = time.Now().Add(d)
+	f.log.Warn("log waits", "log", origin, "for", d, "reason", reason)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stat.Error = origin + ": " + reason
+}
