@@ -1,0 +1,315 @@
+package opcua
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"github.com/linewatch/linewatch/agent/config"
+	"github.com/linewatch/linewatch/agent/source"
+	"github.com/linewatch/linewatch/shared/event"
+)
+
+// alarmPublishing is the pace of the alarms' subscription.
+const alarmPublishing = 500 * time.Millisecond
+
+// notifier is one object whose alarms and conditions are listened to.
+type notifier struct {
+	text        string
+	ref         nodeRef
+	minSeverity int
+	// known is the last state of each condition, to tell what changed.
+	known map[string]condition
+	// refreshing is set between RefreshStart and RefreshEnd.
+	refreshing bool
+}
+
+// compileAlarms makes the group of all notifiers; nil when there is none.
+func compileAlarms(cfg config.OPCUA, opts Options) (*group, error) {
+	if len(cfg.Alarms) == 0 {
+		return nil, nil
+	}
+	g := &group{
+		name: alarmsGroup, sampling: everyChange, publishing: alarmPublishing, events: true, hash: digest(cfg.Alarms),
+	}
+	var errs []error
+	for i, a := range cfg.Alarms {
+		ref, err := parseNodeRef(a.Notifier)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("alarms, entry %d: notifier: %w", i+1, err))
+			continue
+		}
+		if a.MinSeverity < 0 || a.MinSeverity > 1000 {
+			errs = append(errs, fmt.Errorf("alarms, entry %d: min_severity %d: expected 0 to 1000", i+1, a.MinSeverity))
+		}
+		g.alarms = append(g.alarms, &notifier{text: a.Notifier, ref: ref, minSeverity: a.MinSeverity, known: map[string]condition{}})
+	}
+	_ = opts
+	return g, errors.Join(errs...)
+}
+
+// field is one selected field of an event, in the order of the select clauses.
+type field int
+
+const (
+	fieldEventID field = iota
+	fieldEventType
+	fieldSourceName
+	fieldTime
+	fieldMessage
+	fieldSeverity
+	fieldConditionID
+	fieldConditionName
+	fieldBranchID
+	fieldRetain
+	fieldActive
+	fieldAcked
+	fieldConfirmed
+	fieldComment
+	fieldUser
+	fieldSuppressed
+	fieldShelving
+	fieldCount
+)
+
+// clauses are the select clauses of the fields above.
+func clauses() []*ua.SimpleAttributeOperand {
+	value := func(typ uint32, path ...string) *ua.SimpleAttributeOperand {
+		operand := &ua.SimpleAttributeOperand{TypeDefinitionID: ua.NewNumericNodeID(0, typ), AttributeID: ua.AttributeIDValue}
+		for _, name := range path {
+			operand.BrowsePath = append(operand.BrowsePath, &ua.QualifiedName{Name: name})
+		}
+		return operand
+	}
+	out := make([]*ua.SimpleAttributeOperand, fieldCount)
+	out[fieldEventID] = value(id.BaseEventType, "EventId")
+	out[fieldEventType] = value(id.BaseEventType, "EventType")
+	out[fieldSourceName] = value(id.BaseEventType, "SourceName")
+	out[fieldTime] = value(id.BaseEventType, "Time")
+	out[fieldMessage] = value(id.BaseEventType, "Message")
+	out[fieldSeverity] = value(id.BaseEventType, "Severity")
+	// The condition itself is the node, not a value: empty path, attribute NodeId.
+	out[fieldConditionID] = &ua.SimpleAttributeOperand{TypeDefinitionID: ua.NewNumericNodeID(0, id.ConditionType), AttributeID: ua.AttributeIDNodeID}
+	out[fieldConditionName] = value(id.ConditionType, "ConditionName")
+	out[fieldBranchID] = value(id.ConditionType, "BranchId")
+	out[fieldRetain] = value(id.ConditionType, "Retain")
+	out[fieldActive] = value(id.AlarmConditionType, "ActiveState", "Id")
+	out[fieldAcked] = value(id.AcknowledgeableConditionType, "AckedState", "Id")
+	out[fieldConfirmed] = value(id.AcknowledgeableConditionType, "ConfirmedState", "Id")
+	out[fieldComment] = value(id.ConditionType, "Comment")
+	out[fieldUser] = value(id.ConditionType, "ClientUserId")
+	out[fieldSuppressed] = value(id.AlarmConditionType, "SuppressedState", "Id")
+	out[fieldShelving] = value(id.AlarmConditionType, "ShelvingState", "CurrentState")
+	return out
+}
+
+func (e *engine) alarmItem(index int, a *notifier) (*item, error) {
+	node, err := a.ref.resolve(e.session.Namespaces)
+	if err != nil {
+		return nil, fmt.Errorf("alarms, notifier %s: %w", a.text, err)
+	}
+	p := point(e.plan.cfg, e.src.opts)
+	p.Item = uriForm(node, e.session.Namespaces)
+	return &item{id: node, alarm: a, point: &p}, nil
+}
+
+func alarmRequest(it *item) *ua.MonitoredItemCreateRequest {
+	const queue = 10_000 // events, not samples: what a flood may bring during an outage
+	it.asked = queue
+	return &ua.MonitoredItemCreateRequest{
+		ItemToMonitor:  &ua.ReadValueID{NodeID: it.id, AttributeID: ua.AttributeIDEventNotifier, DataEncoding: &ua.QualifiedName{}},
+		MonitoringMode: ua.MonitoringModeReporting,
+		RequestedParameters: &ua.MonitoringParameters{
+			ClientHandle: it.handle, QueueSize: queue, DiscardOldest: true,
+			Filter: ua.NewExtensionObject(&ua.EventFilter{SelectClauses: clauses(), WhereClause: &ua.ContentFilter{}}),
+		},
+	}
+}
+
+// refreshConditions asks the server to repeat the alarms that stand: the only
+// method that is ever called.
+func (e *engine) refreshConditions(ctx context.Context, ch *channel, sub *subscription) error {
+	if len(sub.group.alarms) == 0 {
+		return nil
+	}
+	res, err := call[*ua.CallResponse](ctx, ch, &ua.CallRequest{MethodsToCall: []*ua.CallMethodRequest{{
+		ObjectID: ua.NewNumericNodeID(0, conditionTypeID), MethodID: ua.NewNumericNodeID(0, conditionRefreshID),
+		InputArguments: []*ua.Variant{ua.MustVariant(sub.id)},
+	}}}, requestTimeout)
+	switch {
+	case err != nil && lostConnection(err):
+		return err
+	case err != nil:
+		e.log.Warn("the server repeats no standing alarms", "error", err)
+	case len(res.Results) == 1 && res.Results[0].StatusCode != ua.StatusOK:
+		e.log.Warn("the server repeats no standing alarms", "status", statusText(res.Results[0].StatusCode))
+	}
+	return nil
+}
+
+// condition is what of an alarm is compared and told.
+type condition struct {
+	name      string
+	active    bool
+	acked     bool
+	confirmed bool
+	severity  int64
+	activeAt  time.Time
+}
+
+func (t *taking) events(n *ua.EventNotificationList) {
+	for _, ev := range n.Events {
+		if ev == nil {
+			continue
+		}
+		it := t.sub.items[ev.ClientHandle]
+		if it == nil || it.alarm == nil || len(ev.EventFields) != int(fieldCount) {
+			t.e.log.Debug("event of an unknown item", "handle", ev.ClientHandle)
+			continue
+		}
+		t.event(it, ev.EventFields)
+	}
+}
+
+func (t *taking) event(it *item, fields []*ua.Variant) {
+	a := it.alarm
+	get := func(f field) any {
+		if fields[f] == nil {
+			return nil
+		}
+		return fields[f].Value()
+	}
+	if typ, ok := get(fieldEventType).(*ua.NodeID); ok && typ.Namespace() == 0 {
+		switch typ.IntID() {
+		case id.RefreshStartEventType:
+			a.refreshing = true
+			return
+		case id.RefreshEndEventType:
+			a.refreshing = false
+			return
+		}
+	}
+	node, ok := get(fieldConditionID).(*ua.NodeID)
+	if !ok || node == nil || node.String() == "i=0" {
+		return // an event that is no condition: nothing is configured for it
+	}
+	now := readCondition(get)
+	if now.severity < int64(a.minSeverity) {
+		return
+	}
+	key := uriForm(node, t.e.session.Namespaces)
+	if branch, ok := get(fieldBranchID).(*ua.NodeID); ok && branch != nil && branch.String() != "i=0" {
+		key += "|" + branch.String()
+	}
+	before, known := a.known[key]
+	at, _ := get(fieldTime).(time.Time)
+	if at.IsZero() {
+		at = t.at
+	}
+	t.time(at)
+	if now.active && (!known || !before.active) {
+		now.activeAt = at
+	} else {
+		now.activeAt = before.activeAt
+	}
+	a.known[key] = now
+	data := map[string]any{
+		"source": textOf(get(fieldSourceName)), "condition": now.name, "conditionId": key, "severity": now.severity,
+		"message": textOf(get(fieldMessage)), "acknowledged": now.acked, "confirmed": now.confirmed,
+	}
+	if s := textOf(get(fieldShelving)); s != "" && s != "Unshelved" {
+		data["shelving"] = s
+	}
+	if known && !before.acked && now.acked {
+		t.acknowledged(it, get, data, now, at)
+	}
+	if !known && !now.active && a.refreshing {
+		return // a condition that rests
+	}
+	if !known || before.active != now.active || (now.active && before.severity != now.severity) {
+		t.stateChanged(it, get, data, now, at, a.refreshing)
+	}
+}
+
+func readCondition(get func(field) any) condition {
+	var c condition
+	c.name = textOf(get(fieldConditionName))
+	c.active, _ = get(fieldActive).(bool)
+	c.acked, _ = get(fieldAcked).(bool)
+	c.confirmed, _ = get(fieldConfirmed).(bool)
+	if s, ok := get(fieldSeverity).(uint16); ok {
+		c.severity = int64(s)
+	}
+	return c
+}
+
+func textOf(v any) string {
+	switch x := v.(type) {
+	case string:
+		return x
+	case *ua.LocalizedText:
+		if x != nil {
+			return x.Text
+		}
+	}
+	return ""
+}
+
+func (t *taking) stateChanged(it *item, get func(field) any, data map[string]any, now condition, at time.Time, refresh bool) {
+	data["state"] = "cleared"
+	if now.active {
+		data["state"] = "active"
+	}
+	if refresh {
+		data["refresh"] = true // it stood already when the agent began to listen
+	}
+	severity := severityOf(now.severity)
+	if !now.active {
+		severity = event.SeverityInfo
+	}
+	t.raise(it, get, "alarm.state", data, at, &severity, "")
+}
+
+// acknowledged: who did it is a person's name and goes only where it becomes a
+// pseudonym.
+func (t *taking) acknowledged(it *item, get func(field) any, state map[string]any, now condition, at time.Time) {
+	data := map[string]any{
+		"source": state["source"], "condition": now.name, "conditionId": state["conditionId"], "severity": now.severity,
+		"comment": textOf(get(fieldComment)),
+	}
+	if !now.activeAt.IsZero() {
+		data["latencyMs"] = at.Sub(now.activeAt).Milliseconds()
+	}
+	t.raise(it, get, "alarm.acknowledged", data, at, nil, textOf(get(fieldUser)))
+}
+
+func (t *taking) raise(it *item, get func(field) any, name string, data map[string]any, at time.Time, severity *event.Severity, user string) {
+	original := ""
+	if eventID, ok := get(fieldEventID).([]byte); ok {
+		original = fmt.Sprintf("%x", eventID)
+	}
+	t.readings = append(t.readings, source.Reading{
+		Point: it.point, SourceTime: at, ReceivedAt: t.at, Seq: uint64(t.msg.SequenceNumber), OriginalID: original, User: user,
+		Occurrence: &source.Occurrence{Type: name, Severity: severity, Data: data},
+	})
+	t.occurred = true
+}
+
+// severityOf maps 1..1000 as TAXONOMY rule 5 says.
+func severityOf(n int64) event.Severity {
+	switch {
+	case n > 800:
+		return event.SeverityCritical
+	case n > 600:
+		return event.SeverityHigh
+	case n > 400:
+		return event.SeverityMedium
+	case n > 200:
+		return event.SeverityLow
+	}
+	return event.SeverityInfo
+}

@@ -1,0 +1,178 @@
+package opcua
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gopcua/opcua/ua"
+
+	"github.com/linewatch/linewatch/agent/source"
+)
+
+// overflow is InfoType DataValue with the Overflow bit (OPC 10000-4 7.39.1): the
+// server's queue of this item lost values before this one.
+const overflow = 0x480
+
+// maxNamed bounds the items that one gap names.
+const maxNamed = 100
+
+// take turns one notification into readings and queues them.
+func (e *engine) take(ctx context.Context, sub *subscription, msg *ua.NotificationMessage) error {
+	t := taking{e: e, sub: sub, msg: msg, at: e.now()}
+	for _, part := range msg.NotificationData {
+		if part == nil {
+			continue
+		}
+		switch n := part.Value.(type) {
+		case *ua.DataChangeNotification:
+			t.changes(n)
+		case *ua.EventNotificationList:
+			t.events(n)
+		case *ua.StatusChangeNotification:
+			return fmt.Errorf("group %s: %w: %s", sub.group.name, errSubscriptionLost, statusText(n.Status))
+		default:
+			e.log.Warn("notification of an unknown kind", "kind", fmt.Sprintf("%T", part.Value))
+		}
+	}
+	if msg.PublishTime.After(sub.seen) {
+		sub.seen = msg.PublishTime
+	}
+	gaps := t.gaps()
+	if t.newest.After(sub.last) {
+		sub.last = t.newest
+	}
+	d := delivery{
+		readings: append(gaps, t.readings...), set: sub.position(), commit: sub.group.events || t.occurred,
+		acks: []*ua.SubscriptionAcknowledgement{{SubscriptionID: sub.id, SequenceNumber: msg.SequenceNumber}},
+	}
+	sub.restarted = false
+	e.src.update(func(h *source.Health) { h.LastData = t.at })
+	e.send(ctx, d)
+	return nil
+}
+
+// taking is the work on one notification.
+type taking struct {
+	e        *engine
+	sub      *subscription
+	msg      *ua.NotificationMessage
+	at       time.Time
+	readings []source.Reading
+	occurred bool
+	oldest   time.Time // source times in this notification
+	newest   time.Time
+	dropped  []map[string]any // items whose queue overflowed
+	overFrom time.Time
+	overTo   time.Time
+	overs    int
+}
+
+func (t *taking) changes(n *ua.DataChangeNotification) {
+	for _, change := range n.MonitoredItems {
+		if change == nil || change.Value == nil {
+			continue
+		}
+		it := t.sub.items[change.ClientHandle]
+		if it == nil {
+			t.e.log.Debug("value of an unknown item", "handle", change.ClientHandle)
+			continue
+		}
+		t.change(it, change.Value)
+	}
+}
+
+func (t *taking) change(it *item, v *ua.DataValue) {
+	code := v.Status
+	r := source.Reading{
+		Point: it.point, Fields: it.node.fields, ServerTime: v.ServerTimestamp, SourceTime: v.SourceTimestamp,
+		ReceivedAt: t.at, Seq: uint64(t.msg.SequenceNumber),
+	}
+	r.Value, r.Problems = value(v.Value)
+	at := v.SourceTimestamp
+	if at.IsZero() {
+		at = v.ServerTimestamp
+	}
+	if code&overflow == overflow {
+		t.overflowed(it, at)
+		code &^= overflow
+	}
+	r.Quality = uint32(code)
+	// The first values of a new subscription repeat what is current.
+	if t.sub.restarted && !at.IsZero() && !at.After(it.last) && !it.last.IsZero() {
+		t.e.repeated(1)
+		return
+	}
+	r.Dup = t.sub.restarted && !at.IsZero() && !at.After(t.sub.last)
+	t.readings = append(t.readings, r)
+	if at.IsZero() {
+		return
+	}
+	if at.After(it.last) {
+		it.last = at
+	}
+	t.time(at)
+}
+
+func (t *taking) time(at time.Time) {
+	if t.oldest.IsZero() || at.Before(t.oldest) {
+		t.oldest = at
+	}
+	if at.After(t.newest) {
+		t.newest = at
+	}
+}
+
+// overflowed notes what an item lost in the server's queue.
+func (t *taking) overflowed(it *item, to time.Time) {
+	from := it.last
+	if from.IsZero() {
+		from = t.sub.knownUntil()
+	}
+	t.overs++
+	if t.overFrom.IsZero() || from.Before(t.overFrom) {
+		t.overFrom = from
+	}
+	if to.After(t.overTo) {
+		t.overTo = to
+	}
+	if len(t.dropped) < maxNamed {
+		t.dropped = append(t.dropped, map[string]any{"item": it.text(), "from": from, "to": to})
+	}
+}
+
+// gaps are the gaps known with this notification, to stand before its values.
+func (t *taking) gaps() []source.Reading {
+	var out []source.Reading
+	if g := t.sub.gap; g != nil && (len(t.readings) > 0 || t.occurred) {
+		g.to = t.oldest
+		if g.to.Before(g.from) {
+			g.to = t.msg.PublishTime
+		}
+		out = append(out, t.e.gapReading(t.sub, *g, nil))
+		t.sub.gap = nil
+		t.occurred = true
+	}
+	if t.overs > 0 {
+		g := gap{cause: "server queue overflow", from: t.overFrom, to: t.overTo, first: t.msg.SequenceNumber, last: t.msg.SequenceNumber}
+		items := make([]any, len(t.dropped))
+		for i, d := range t.dropped {
+			items[i] = d
+		}
+		out = append(out, t.e.gapReading(t.sub, g, map[string]any{"items": items, "itemCount": int64(t.overs)}))
+		t.occurred = true
+	}
+	return out
+}
+
+func (e *engine) repeated(n uint64) {
+	e.src.update(func(h *source.Health) { h.Repeats += n })
+}
+
+// statusText is the symbolic name of a status code.
+func statusText(code ua.StatusCode) string {
+	if d, ok := ua.StatusCodes[code]; ok {
+		return d.Name
+	}
+	return fmt.Sprintf("0x%08X", uint32(code))
+}
