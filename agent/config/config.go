@@ -7,16 +7,16 @@ import "time"
 // Config is the whole agent.yaml. A second file may deliver everything but
 // Station, DataDir and Aggregator.
 type Config struct {
-	Station    string            `yaml:"station"`
-	DataDir    string            `yaml:"data_dir"`
-	Levels     []string          `yaml:"levels"`       // names of the station path's levels, counted from the end
-	Machine    string            `yaml:"machine_file"` // facts of the machine by file (tests, demo, LoadCredential)
-	Aggregator Aggregator        `yaml:"aggregator"`
-	Journal    Journal           `yaml:"journal"`
-	OPCUA      []OPCUA           `yaml:"opcua"`
-	MQTT       []MQTT            `yaml:"mqtt"`
-	Signals    map[string]Signal `yaml:"signals"`
-	Log        Log               `yaml:"log"`
+	Station    string            `yaml:"station" required:"true" doc:"ISA-95 path of this station; default for every source, topic and node" example:"hamburg/body/line3/st07"`
+	DataDir    string            `yaml:"data_dir" required:"true" doc:"folder of the journal, the identity and the certificates" example:"/var/lib/linewatch-agent"`
+	Levels     []string          `yaml:"levels" default:"[site, area, line, cell]" doc:"names of the levels of the station path, for ${station.line}; counted from the end"`
+	Machine    string            `yaml:"machine_file" doc:"facts of the machine by file instead of by reading them (tests, containers): lines such as smbios=..."`
+	Aggregator Aggregator        `yaml:"aggregator" doc:"where events go; enrolment fills in what is left out"`
+	Journal    Journal           `yaml:"journal" doc:"the durable buffer"`
+	OPCUA      []OPCUA           `yaml:"opcua" doc:"OPC UA servers"`
+	MQTT       []MQTT            `yaml:"mqtt" doc:"MQTT brokers (3.1.1)"`
+	Signals    map[string]Signal `yaml:"signals" doc:"watching of named signals"`
+	Log        Log               `yaml:"log" doc:"the program's own log output"`
 
 	// Dir is the folder of the file; relative paths count from it.
 	Dir string `yaml:"-"`
@@ -24,143 +24,143 @@ type Config struct {
 
 // Aggregator says where events go.
 type Aggregator struct {
-	URLs  []string `yaml:"urls"`
-	Proxy string   `yaml:"proxy"`
+	URLs  []string `yaml:"urls" doc:"addresses of the agents' listener, tried in turn" example:"[\"https://aggregator.plant:8444\"]"`
+	Proxy string   `yaml:"proxy" doc:"HTTP proxy in between" example:"http://10.1.0.3:3128"`
 }
 
 // Journal is the durable buffer.
 type Journal struct {
-	Quota    string        `yaml:"quota"`     // "10%" of the disk or a size such as "4GiB"
-	Commit   string        `yaml:"commit"`    // fast, gentle
-	FileSize string        `yaml:"file_size"` // 16MiB, 32MiB, 64MiB, 128MiB
-	Refill   time.Duration `yaml:"refill_window"`
+	Quota    string        `yaml:"quota" default:"10%" doc:"share of the disk (2 to 20 GiB) or a size" example:"4GiB"`
+	Commit   string        `yaml:"commit" default:"fast" enum:"fast,gentle" doc:"gentle commits at most 10 times a second, for flash disks"`
+	FileSize string        `yaml:"file_size" default:"64MiB" enum:"16MiB,32MiB,64MiB,128MiB" doc:"size of one journal file"`
+	Refill   time.Duration `yaml:"refill_window" default:"168h" doc:"how long receipted events are kept to refill an aggregator that was restored"`
 }
 
 // Log is the agent's own log output.
 type Log struct {
-	Level string `yaml:"level"`
+	Level string `yaml:"level" default:"info" enum:"debug,info,warn,error" doc:"least severity that is printed"`
 }
 
 // OPCUA is one OPC UA server.
 type OPCUA struct {
-	Name           string            `yaml:"name"`
-	Endpoint       string            `yaml:"endpoint"`
-	Station        string            `yaml:"station"`
-	Equipment      string            `yaml:"equipment"`
-	Security       OPCUASecurity     `yaml:"security"`
-	AllowInsecure  bool              `yaml:"allow_insecure"`
-	Auth           Auth              `yaml:"auth"`
-	ApplicationURI string            `yaml:"application_uri"`
-	CoverOutage    time.Duration     `yaml:"cover_outage"`
-	KeepAlive      time.Duration     `yaml:"keep_alive"`
-	Namespaces     map[string]string `yaml:"namespaces"`
-	Groups         []OPCUAGroup      `yaml:"groups"`
-	Alarms         []OPCUAAlarms     `yaml:"alarms"`
-	PassAcks       bool              `yaml:"pass_acknowledgements"`
+	Name           string            `yaml:"name" required:"true" doc:"unique name of the source; default of equipment" example:"press-12"`
+	Endpoint       string            `yaml:"endpoint" required:"true" doc:"address of the server" example:"opc.tcp://10.4.1.12:4840"`
+	Station        string            `yaml:"station" doc:"another station than the agent's, within the enrolled scope"`
+	Equipment      string            `yaml:"equipment" doc:"equipmentId of the events; default: name"`
+	Security       OPCUASecurity     `yaml:"security" doc:"policy and mode that the server must offer; never less"`
+	AllowInsecure  bool              `yaml:"allow_insecure" doc:"allow policy None; each connection is recorded as channel.insecure"`
+	Auth           Auth              `yaml:"auth" doc:"user and password file; without it anonymous"`
+	ApplicationURI string            `yaml:"application_uri" doc:"expected ApplicationURI of the server, where it differs from its certificate's"`
+	CoverOutage    time.Duration     `yaml:"cover_outage" default:"5m" doc:"outage that the server's queues shall cover"`
+	KeepAlive      time.Duration     `yaml:"keep_alive" default:"3s" doc:"keep-alive of the subscription; silence for 2.5 times is a lost connection"`
+	Namespaces     map[string]string `yaml:"namespaces" doc:"short names of namespace URIs for browse paths" example:"{v: \"urn:vendor:press\"}"`
+	Groups         []OPCUAGroup      `yaml:"groups" doc:"subscriptions"`
+	Alarms         []OPCUAAlarms     `yaml:"alarms" doc:"alarms and conditions"`
+	PassAcks       bool              `yaml:"pass_acknowledgements" doc:"pass acknowledgements made in Linewatch back to the server (writes to equipment)"`
 }
 
 // OPCUASecurity is the policy and mode that the endpoint must offer.
 type OPCUASecurity struct {
-	Policy string `yaml:"policy"` // None, Basic256Sha256, Aes128_Sha256_RsaOaep, Aes256_Sha256_RsaPss
-	Mode   string `yaml:"mode"`   // None, Sign, SignAndEncrypt
+	Policy string `yaml:"policy" default:"Basic256Sha256" enum:"None,Basic256Sha256,Aes128_Sha256_RsaOaep,Aes256_Sha256_RsaPss" doc:"security policy"`
+	Mode   string `yaml:"mode" default:"SignAndEncrypt" enum:"None,Sign,SignAndEncrypt" doc:"message security mode"`
 }
 
 // Auth is a user with a password file; empty is anonymous.
 type Auth struct {
-	User         string `yaml:"user"`
-	PasswordFile string `yaml:"password_file"`
+	User         string `yaml:"user" doc:"user name"`
+	PasswordFile string `yaml:"password_file" doc:"file with the password, readable by the service alone"`
 }
 
 // OPCUAGroup is one subscription.
 type OPCUAGroup struct {
-	Name       string        `yaml:"name"`
-	Sampling   time.Duration `yaml:"sampling"`
-	Publishing time.Duration `yaml:"publishing"`
-	Nodes      []OPCUANode   `yaml:"nodes"`
+	Name       string        `yaml:"name" doc:"name of the group"`
+	Sampling   time.Duration `yaml:"sampling" default:"1s" doc:"sampling interval"`
+	Publishing time.Duration `yaml:"publishing" doc:"publishing interval; default: sampling"`
+	Nodes      []OPCUANode   `yaml:"nodes" doc:"variables"`
 }
 
 // OPCUANode is one variable, or the variables that a browse path matches.
 type OPCUANode struct {
-	ID        string            `yaml:"id"`
-	Path      string            `yaml:"path"`
-	As        string            `yaml:"as"`
-	Unit      string            `yaml:"unit"`
-	Map       map[int64]string  `yaml:"map"`
-	Event     string            `yaml:"event"`
-	Class     string            `yaml:"class"`
-	Severity  string            `yaml:"severity"`
-	Station   string            `yaml:"station"`
-	Equipment string            `yaml:"equipment"`
-	Bits      *Bits             `yaml:"bits"`
-	Data      map[string]string `yaml:"data"`
-	Deadband  float64           `yaml:"deadband"`
-	Queue     uint32            `yaml:"queue"`
+	ID        string            `yaml:"id" doc:"node id with namespace URI" example:"nsu=urn:vendor:press;s=Line1.Press.Temperature"`
+	Path      string            `yaml:"path" doc:"browse path instead of id; a trailing * matches several" example:"/Objects/v:Line1/v:Press/v:FaultWord*"`
+	As        string            `yaml:"as" doc:"name of the signal" example:"press.temperature"`
+	Unit      string            `yaml:"unit" doc:"engineering unit" example:"degC"`
+	Map       map[int64]string  `yaml:"map" doc:"names of state numbers" example:"{0: idle, 1: running}"`
+	Event     string            `yaml:"event" doc:"type of the event that each change makes; without it the node is watched and summarised" example:"equipment.status"`
+	Class     string            `yaml:"class" enum:"security,manufacturing,performance,debug" doc:"retention class; default: the catalogue's"`
+	Severity  string            `yaml:"severity" enum:"debug,info,low,medium,high,critical" doc:"severity; default: the catalogue's"`
+	Station   string            `yaml:"station" doc:"another station"`
+	Equipment string            `yaml:"equipment" doc:"equipmentId of the events"`
+	Bits      *Bits             `yaml:"bits" doc:"one event per bit of a fault word that comes or goes"`
+	Data      map[string]string `yaml:"data" doc:"further fields of event_data: fixed text"`
+	Deadband  float64           `yaml:"deadband" doc:"absolute deadband at the server; none by default"`
+	Queue     uint32            `yaml:"queue" doc:"queue size asked of the server; default from cover_outage"`
 }
 
 // Bits makes one event per bit of a fault word that comes or goes.
 type Bits struct {
-	Texts string `yaml:"texts"` // CSV file: bit,code,text[,severity]
+	Texts string `yaml:"texts" required:"true" doc:"CSV file: bit,code,text[,severity]" example:"faults.csv"`
 }
 
 // OPCUAAlarms subscribes to alarms and conditions of one notifier.
 type OPCUAAlarms struct {
-	Notifier    string `yaml:"notifier"`
-	MinSeverity int    `yaml:"min_severity"`
+	Notifier    string `yaml:"notifier" default:"i=2253" doc:"notifier node"`
+	MinSeverity int    `yaml:"min_severity" default:"1" doc:"least OPC UA severity, 1 to 1000"`
 }
 
 // MQTT is one broker.
 type MQTT struct {
-	Name          string      `yaml:"name"`
-	Broker        string      `yaml:"broker"`
-	Station       string      `yaml:"station"`
-	Equipment     string      `yaml:"equipment"`
-	Auth          Auth        `yaml:"auth"`
-	TLS           TLS         `yaml:"tls"`
-	ClientID      string      `yaml:"client_id"`
-	QoS           int         `yaml:"qos"`
-	AllowInsecure bool        `yaml:"allow_insecure"`
-	Topics        []MQTTTopic `yaml:"topics"`
+	Name          string      `yaml:"name" required:"true" doc:"unique name of the source; default of equipment" example:"uns"`
+	Broker        string      `yaml:"broker" required:"true" doc:"address: ssl:// or tcp://" example:"ssl://10.4.0.5:8883"`
+	Station       string      `yaml:"station" doc:"another station than the agent's, within the enrolled scope"`
+	Equipment     string      `yaml:"equipment" doc:"equipmentId of the events; default: name"`
+	Auth          Auth        `yaml:"auth" doc:"user and password file"`
+	TLS           TLS         `yaml:"tls" doc:"files of the TLS connection"`
+	ClientID      string      `yaml:"client_id" doc:"owns the persistent session, never shared; default from the agent id"`
+	QoS           int         `yaml:"qos" default:"1" doc:"1, or 2 where repeats must be told apart exactly"`
+	AllowInsecure bool        `yaml:"allow_insecure" doc:"allow a password over tcp:// to another machine"`
+	Topics        []MQTTTopic `yaml:"topics" required:"true" doc:"topic filters and what their messages hold"`
 }
 
 // TLS names the files of a TLS connection; empty CA means the system's roots.
 type TLS struct {
-	CA   string `yaml:"ca"`
-	Cert string `yaml:"cert"`
-	Key  string `yaml:"key"`
+	CA   string `yaml:"ca" doc:"CA certificates, PEM; default: the system's"`
+	Cert string `yaml:"cert" doc:"client certificate, PEM"`
+	Key  string `yaml:"key" doc:"its key, PEM"`
 }
 
 // MQTTTopic is one topic filter with named levels and what its messages hold.
 type MQTTTopic struct {
-	Match      string            `yaml:"match"`   // plant/${station.line}/press/{signal}; +, # allowed
-	Payload    string            `yaml:"payload"` // json, number, text, bool
-	Event      string            `yaml:"event"`
-	Class      string            `yaml:"class"`
-	Severity   string            `yaml:"severity"`
-	Value      string            `yaml:"value"`       // path
-	Time       string            `yaml:"time"`        // path
-	TimeFormat string            `yaml:"time_format"` // auto, rfc3339, s, ms
-	User       string            `yaml:"user"`        // path of a user name
-	As         string            `yaml:"as"`
-	Unit       string            `yaml:"unit"`
-	Station    string            `yaml:"station"`
-	Equipment  string            `yaml:"equipment"`
-	ID         string            `yaml:"id"` // path of the message's own identifier
-	Data       map[string]string `yaml:"data"`
+	Match      string            `yaml:"match" required:"true" doc:"topic filter with +, #, named levels and levels of the station path" example:"plant/${station.line}/press/{signal}"`
+	Payload    string            `yaml:"payload" default:"json" enum:"json,number,text,bool" doc:"form of the message"`
+	Event      string            `yaml:"event" doc:"type of the event that each message makes; without it the message is a reading" example:"quality.check"`
+	Class      string            `yaml:"class" enum:"security,manufacturing,performance,debug" doc:"retention class; default: the catalogue's"`
+	Severity   string            `yaml:"severity" enum:"debug,info,low,medium,high,critical" doc:"severity; default: the catalogue's"`
+	Value      string            `yaml:"value" doc:"path of the value in a JSON message" example:"$.value"`
+	Time       string            `yaml:"time" doc:"path of the time" example:"$.ts"`
+	TimeFormat string            `yaml:"time_format" default:"auto" enum:"auto,rfc3339,s,ms" doc:"form of the time"`
+	User       string            `yaml:"user" doc:"path of a user name; it becomes a pseudonym" example:"$.operator"`
+	As         string            `yaml:"as" doc:"name of the signal; {name} takes a topic level" example:"press.{signal}"`
+	Unit       string            `yaml:"unit" doc:"engineering unit"`
+	Station    string            `yaml:"station" doc:"another station; {name} takes a topic level"`
+	Equipment  string            `yaml:"equipment" doc:"equipmentId; {name} takes a topic level"`
+	ID         string            `yaml:"id" doc:"path of the message's own identifier" example:"$.id"`
+	Data       map[string]string `yaml:"data" doc:"further fields of event_data: paths or {name}" example:"{productId: $.panel}"`
 }
 
 // Signal configures the watching of one signal.
 type Signal struct {
-	Limits *Limits `yaml:"limits"`
-	Detect *bool   `yaml:"detect"`
+	Limits *Limits `yaml:"limits" doc:"limits in ISA-18.2 words"`
+	Detect *bool   `yaml:"detect" doc:"false switches the detection of what is unusual off"`
 }
 
 // Limits are ISA-18.2 limits of a signal.
 type Limits struct {
-	HiHi     *float64      `yaml:"hihi"`
-	Hi       *float64      `yaml:"hi"`
-	Lo       *float64      `yaml:"lo"`
-	LoLo     *float64      `yaml:"lolo"`
-	Deadband float64       `yaml:"deadband"`
-	OnDelay  time.Duration `yaml:"on_delay"`
-	OffDelay time.Duration `yaml:"off_delay"`
+	HiHi     *float64      `yaml:"hihi" doc:"high high limit"`
+	Hi       *float64      `yaml:"hi" doc:"high limit"`
+	Lo       *float64      `yaml:"lo" doc:"low limit"`
+	LoLo     *float64      `yaml:"lolo" doc:"low low limit"`
+	Deadband float64       `yaml:"deadband" doc:"returned only when back by this much"`
+	OnDelay  time.Duration `yaml:"on_delay" doc:"how long beyond the limit before it is raised"`
+	OffDelay time.Duration `yaml:"off_delay" doc:"how long back before it returns"`
 }

@@ -1,0 +1,43 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestWhatIsWrittenIsReadBack(t *testing.T) {
+	in := Config{DataDir: "/x/y z", Instance: "agg-1", Plant: "Plant \"A\": #1", TimeZone: "Europe/Berlin", Station: "hamburg/central", Store: "postgres://u@h/d",
+		People: People{Listen: "127.0.0.1:1", Names: []string{"a.b"}}, Agents: Agents{Listen: ":2", URLs: []string{"https://a.b:2"}}}
+	out, err := Parse("a.yaml", Write(in), "/x")
+	require.NoError(t, err)
+	in.Dir, in.Log.Level = "/x", "info"
+	require.Equal(t, in, out)
+}
+
+func TestDefaultsAndRelativeFolders(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "aggregator.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("data_dir: data\ninstance: a\n"), 0o600))
+	c, err := Load(file)
+	require.NoError(t, err)
+	require.Equal(t, filepath.Join(filepath.Dir(file), "data"), c.DataDir)
+	require.Equal(t, ":8443", c.People.Listen)
+	require.Equal(t, "sqlite", c.Store)
+}
+
+func TestEveryMistakeIsNamedAtOnceWithItsPlace(t *testing.T) {
+	_, err := Parse("aggregator.yaml", []byte(`data_dir: /x
+instance: A B
+stor: sqlite
+time_zone: Mars/Olympus
+people:
+  listen: nowhere
+agents:
+  urls: ["http://x:1"]
+`), "/x")
+	for _, want := range []string{"aggregator.yaml:2:", "aggregator.yaml:3:", "store", "time_zone", "people.listen", "agents.urls[0]"} {
+		require.ErrorContains(t, err, want)
+	}
+}
