@@ -2,16 +2,17 @@
 // The server decides what matches; here the text is checked while it is typed,
 // taken apart for the chips, and written with absolute times for links.
 
-import { severities } from '../api/types'
+import { nearest } from './nearest'
+import { canonical } from './queryvalue'
 import { rfc3339 } from './time'
 
 export const fields = [
-  'station', 'type', 'severity', 'class', 'user', 'equipment', 'signal', 'correlation', 'ip', 'id', 'log', 'agent',
-  'data', 'since', 'until',
+  'station', 'type', 'severity', 'class', 'user', 'equipment', 'signal', 'correlation', 'ip', 'id', 'log', 'agent', 'data', 'since', 'until',
 ] as const
 export type Field = (typeof fields)[number] | 'word'
 export type Op = ':' | '>=' | '<=' | '>' | '<'
 
+/** One condition; values are canonical, see Go's query.Term. */
 export interface Term {
   field: Field
   /** Keys below event_data for the field data. */
@@ -19,13 +20,11 @@ export interface Term {
   op: Op
   not: boolean
   values: string[]
-  /** Place in the text that was parsed, in UTF-16 units. */
-  pos: number
-  end: number
 }
 
 export interface Query { terms: Term[] }
 
+/** A mistake in a text; pos and len count UTF-16 units. */
 export class QueryError extends Error {
   readonly pos: number
   readonly len: number
@@ -39,122 +38,214 @@ export class QueryError extends Error {
   }
 }
 
-const classes = ['security', 'manufacturing', 'performance', 'debug']
-const ordered = new Set<Field>(['severity', 'since', 'until'])
+const MAX_TEXT = 4096 // bytes
+const MAX_TERMS = 64
+const MAX_VALUES = 256
 
-/** Parses a filter text; throws QueryError. */
+/** Parses a filter text; throws QueryError. Relative times count back from now (ms). */
 export function parse(text: string, now: number): Query {
-  const terms: Term[] = []
-  let at = 0
-  while (at < text.length) {
-    if (/\s/.test(text[at]!)) { at++; continue }
-    const term = parseTerm(text, at, now)
-    terms.push(term)
-    at = term.end
-  }
-  return { terms }
+  const kept = new TextEncoder().encodeInto(text, new Uint8Array(MAX_TEXT)).read
+  if (kept < text.length) throw new QueryError(kept, text.length - kept, 'text is too long')
+  return new Parser(text, now).query()
 }
 
-function parseTerm(text: string, start: number, now: number): Term {
-  let at = start
-  const not = text[at] === '-'
-  if (not) at++
-  const head = /^([A-Za-z_][A-Za-z0-9_.-]*)(>=|<=|:|>|<)/.exec(text.slice(at))
-  if (!head) {
-    const [value, end] = readValue(text, at, false)
-    if (value === '') throw new QueryError(start, 1, 'a word is missing after the minus sign')
-    return { field: 'word', path: [], op: ':', not, values: [value], pos: start, end }
-  }
-  const { field, path } = readField(head[1]!, at)
-  const op = head[2] as Op
-  const valuesAt = at + head[0].length
-  const { values, end } = readValues(text, valuesAt)
-  const term: Term = { field, path, op, not, values, pos: start, end }
-  check(term, at, valuesAt, now)
-  return term
-}
+const space = /[ \t\n\r\u00a0]/
+const names: Record<string, string> = { event_type: 'type', user_id: 'user', source_ip: 'ip', correlation_id: 'correlation', event_data: 'data' }
 
-function readField(name: string, at: number): { field: Field; path: string[] } {
-  const [first, ...path] = name.split('.')
-  if (first === 'data' && path.length > 0 && path.every(p => p !== '')) return { field: 'data', path }
-  if (name !== 'data' && (fields as readonly string[]).includes(name)) return { field: name as Field, path: [] }
-  const close = nearest(name, fields)
-  throw new QueryError(at, name.length, name === 'data' ? 'data needs a field: data.panel:4711' : `there is no field “${name}”`,
-    name === 'data' ? 'data.' : close)
-}
+class Parser {
+  private i = 0
+  private readonly text: string
+  private readonly now: number
 
-function readValues(text: string, start: number): { values: string[]; end: number } {
-  const values: string[] = []
-  let at = start
-  for (;;) {
-    const [value, end] = readValue(text, at, true)
-    if (value === '' && text[at] !== '"') throw new QueryError(at, 1, 'a value is missing here')
-    values.push(value)
-    at = end
-    if (text[at] !== ',') return { values, end: at }
-    at++
+  constructor(text: string, now: number) {
+    this.text = text
+    this.now = now
   }
-}
 
-function readValue(text: string, start: number, list: boolean): [string, number] {
-  if (text[start] !== '"') {
-    let end = start
-    while (end < text.length && !/\s/.test(text[end]!) && !(list && text[end] === ',')) end++
-    return [text.slice(start, end), end]
+  query(): Query {
+    const terms: Term[] = []
+    for (this.space(); this.i < this.text.length; this.space()) {
+      if (terms.length === MAX_TERMS) this.fail(this.i, this.text.length, 'too many terms')
+      terms.push(this.term())
+    }
+    return { terms }
   }
-  let value = ''
-  for (let at = start + 1; at < text.length; at++) {
-    const ch = text[at]!
-    if (ch === '"') return [value, at + 1]
-    if (ch === '\\' && at + 1 < text.length) value += text[++at]
-    else value += ch
-  }
-  throw new QueryError(start, text.length - start, 'the quotation mark is not closed', text.slice(start) + '"')
-}
 
-function check(term: Term, fieldAt: number, valuesAt: number, now: number): void {
-  const { field, op, values } = term
-  if (op !== ':' && !ordered.has(field) && field !== 'data') {
-    throw new QueryError(fieldAt, valuesAt - fieldAt, `${field} can't be compared with ${op}`, `${field}:`)
+  private fail(from: number, to: number, message: string, suggestion = ''): never {
+    throw new QueryError(from, to - from, message, suggestion)
   }
-  const names = field === 'severity' ? severities : field === 'class' ? classes : undefined
-  for (const value of values) {
-    if (names && !(names as readonly string[]).includes(value)) {
-      throw new QueryError(valuesAt, value.length, `“${value}” is no ${field}: ${names.join(', ')}`, nearest(value, names))
+
+  private space(): void {
+    while (this.i < this.text.length && space.test(this.text[this.i]!)) this.i++
+  }
+
+  /** Reads up to white space, a quote or the stop. */
+  private bare(stop: string): string {
+    const from = this.i
+    while (this.i < this.text.length && !space.test(this.text[this.i]!) && this.text[this.i] !== '"' && this.text[this.i] !== stop) this.i++
+    return this.text.slice(from, this.i)
+  }
+
+  /** Reads a text between quotes, in which a backslash takes the meaning from a quote or a backslash. */
+  private quoted(): string {
+    const from = this.i
+    let out = ''
+    for (this.i++; this.i < this.text.length; this.i++) {
+      const c = this.text[this.i]!, next = this.text[this.i + 1]
+      if (c === '"') {
+        this.i++
+        return out
+      }
+      if (c === '\\' && (next === '"' || next === '\\')) out += this.text[++this.i]
+      else out += c
+    }
+    return this.fail(from, this.text.length, 'closing quote is missing', this.text.slice(from) + '"')
+  }
+
+  /** A quoted text must not be glued to what follows. */
+  private ended(stop: string): void {
+    const c = this.text[this.i]
+    if (c === undefined || space.test(c) || c === stop) return
+    this.fail(this.i, this.text.length, 'a space is missing after the quote')
+  }
+
+  private term(): Term {
+    const from = this.i
+    const not = this.text[from] === '-'
+    if (not) {
+      this.i++
+      const c = this.text[this.i]
+      if (c === undefined || space.test(c)) this.fail(from, this.i, 'nothing stands after the minus')
+    }
+    const n = fieldLike(this.text.slice(this.i))
+    return n > 0 ? this.field(not, n) : this.word(not)
+  }
+
+  private word(not: boolean): Term {
+    const from = this.i
+    let value: string
+    if (this.text[this.i] === '"') {
+      value = this.quoted()
+      this.ended('')
+    } else {
+      value = this.bare('')
+      if (this.text[this.i] === '"') this.fail(this.i, this.i + 1, 'a quote must stand at the start of a word')
+    }
+    if (!/[\p{L}\p{Nd}\p{M}]/u.test(value)) this.fail(from, this.i, 'a word needs letters or digits')
+    return { field: 'word', path: [], op: ':', not, values: [value] }
+  }
+
+  private field(not: boolean, n: number): Term {
+    const from = this.i
+    const { name, path } = this.name(n)
+    this.i = from + n
+    const at = this.i
+    const op = this.op()
+    const time = name === 'since' || name === 'until'
+    if (op !== ':' && name !== 'severity') this.fail(at, this.i, `only severity can be compared; ${name} takes a colon`, ':')
+    if (time && not) this.fail(from - 1, this.i, "a time can't be excluded; turn since and until round")
+    const values: string[] = []
+    for (;;) {
+      values.push(this.value(name))
+      if (this.text[this.i] !== ',') return { field: name, path, op, not, values }
+      if (op !== ':' || time) this.fail(this.i, this.i + 1, 'one value is all that fits here')
+      if (values.length === MAX_VALUES) this.fail(this.i, this.i + 1, 'too many values')
+      this.i++
     }
   }
-  if (field === 'since' || field === 'until') {
-    const time = absolute(values[0]!, now)
-    if (time === undefined) {
-      throw new QueryError(valuesAt, values[0]!.length, `“${values[0]}” is no time: 15m, 2h, 7d or 2026-11-22T04:00:00Z`)
+
+  private op(): Op {
+    const c = this.text[this.i++]
+    if (c !== '>' && c !== '<') return ':'
+    if (this.text[this.i] !== '=') return c
+    this.i++
+    return `${c}=`
+  }
+
+  /** Resolves the field name and path in the next n characters. */
+  private name(n: number): { name: Field; path: string[] } {
+    const from = this.i, all = this.text.slice(from, from + n)
+    const dot = all.indexOf('.')
+    const first = dot < 0 ? all : all.slice(0, dot)
+    const lower = first.toLowerCase(), name = names[lower] ?? lower
+    if (!(fields as readonly string[]).includes(name)) this.unknown(first, name, from, n)
+    if (dot >= 0 && name !== 'data') this.fail(from, from + n, 'only data has fields below it')
+    if (dot < 0 && name === 'data') this.fail(from, from + n, 'data needs the name of a field: data.panel', 'data.panel')
+    if (dot < 0) return { name: name as Field, path: [] }
+    this.i = from + dot
+    return { name: 'data', path: this.path(from + n) }
+  }
+
+  private unknown(first: string, name: string, from: number, n: number): never {
+    const meant = nearest(name, fields)
+    if (meant) this.fail(from, from + first.length, 'no field is called ' + first, meant)
+    let whole = from + n
+    while (whole < this.text.length && !space.test(this.text[whole]!) && this.text[whole] !== '"') whole++
+    return this.fail(from, whole, `no field is called ${first}; put quotes around free words`, quote(this.text.slice(from, whole)))
+  }
+
+  private path(end: number): string[] {
+    const path: string[] = []
+    while (this.i < end) {
+      this.i++
+      if (this.i < end && this.text[this.i] === '"') {
+        path.push(this.quoted())
+        continue
+      }
+      const from = this.i
+      while (this.i < end && this.text[this.i] !== '.') this.i++
+      path.push(this.text.slice(from, this.i))
     }
-    term.values = [rfc3339(time)]
+    return path
+  }
+
+  private value(field: Field): string {
+    const from = this.i
+    let text: string
+    if (this.text[this.i] === '"') {
+      text = this.quoted()
+      this.ended(',')
+    } else {
+      text = this.bare(',')
+      if (this.text[this.i] === '"') this.fail(this.i, this.i + 1, 'a quote must stand at the start of a value')
+      if (text === '') this.fail(from, this.i, 'a value is missing after ' + field)
+    }
+    const result = canonical(field, text, this.now)
+    return 'value' in result ? result.value : this.fail(from, this.i, result.message, result.suggestion)
   }
 }
 
-const units: Record<string, number> = { s: 1e3, m: 60e3, h: 3600e3, d: 86_400e3, w: 7 * 86_400e3 }
+const nameChar = /[A-Za-z0-9_-]/
 
-/** ms of "2h" (before now) or of an RFC 3339 time or date; undefined when neither. */
-export function absolute(text: string, now: number): number | undefined {
-  const ago = /^(\d{1,6})([smhdw])$/.exec(text)
-  if (ago) return now - Number(ago[1]) * units[ago[2]!]!
-  if (!/^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/.test(text)) return undefined
-  const ms = Date.parse(text)
-  return Number.isNaN(ms) ? undefined : ms
+/** Length of the field name, with its path, that s begins with, if an operator follows; else 0. */
+function fieldLike(s: string): number {
+  let i = 0
+  while (i < s.length) {
+    const from = i
+    if (s[i] === '"' && i > 0) {
+      for (i++; i < s.length && s[i] !== '"'; i++) if (s[i] === '\\') i++
+      i++
+    } else {
+      while (i < s.length && nameChar.test(s[i]!) && !(s[i] === '-' && i === from)) i++
+    }
+    if (i === from || i >= s.length || (from === 0 && /[0-9]/.test(s[0]!))) return 0
+    if (s[i] === '.') i++
+    else return /[:=<>]/.test(s[i]!) ? i : 0
+  }
+  return 0
 }
 
-const plain = /^[^\s",\\]+$/
-
-function quote(value: string, word: boolean): string {
-  const ok = plain.test(value) && !(word && (value.startsWith('-') || /[:<>]/.test(value)))
-  return ok ? value : `"${value.replace(/[\\"]/g, ch => '\\' + ch)}"`
-}
+const quote = (text: string): string => `"${text.replace(/[\\"]/g, c => '\\' + c)}"`
+const quoteKey = (text: string): string => /^[A-Za-z0-9_][A-Za-z0-9_-]*$/.test(text) ? text : quote(text)
+const quoteValue = (text: string): string => text === '' || /[ \t\n\r\u00a0,"]/.test(text) ? quote(text) : text
+const quoteWord = (text: string): string =>
+  text === '' || text[0] === '-' || fieldLike(text) > 0 || /[ \t\n\r\u00a0"]/.test(text) ? quote(text) : text
 
 /** Canonical text of one term. */
-export function termText(t: Pick<Term, 'field' | 'path' | 'op' | 'not' | 'values'>): string {
+export function termText(t: Term): string {
   const minus = t.not ? '-' : ''
-  if (t.field === 'word') return minus + quote(t.values[0]!, true)
-  return minus + [t.field, ...t.path].join('.') + t.op + t.values.map(v => quote(v, false)).join(',')
+  if (t.field === 'word') return minus + quoteWord(t.values[0]!)
+  return minus + [t.field, ...t.path.map(quoteKey)].join('.') + t.op + t.values.map(quoteValue).join(',')
 }
 
 /** Canonical text with absolute times. */
@@ -198,25 +289,4 @@ export function rangeOf(q: Query): { from?: number; to?: number } {
     if (t.field === 'until') range.to = Math.min(range.to ?? Infinity, Date.parse(t.values[0]!))
   }
   return range
-}
-
-function nearest(name: string, known: readonly string[]): string {
-  let best = '', least = 3
-  for (const k of known) {
-    const d = k.startsWith(name) && name.length > 1 ? 1 : distance(name, k)
-    if (d < least) { least = d; best = k }
-  }
-  return best
-}
-
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      next[j] = Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1))
-    }
-    row = next
-  }
-  return row[b.length]!
 }

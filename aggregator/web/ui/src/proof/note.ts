@@ -12,14 +12,16 @@ export interface Checkpoint { origin: string; size: bigint; root: Bytes }
 
 export interface Proof { leaf: Bytes; index: bigint; hashes: Bytes[]; checkpoint: string }
 
-const MAX_PROOF = 1 << 20
-const decimal = /^(?:0|[1-9][0-9]{0,19})$/
-const MAX_UINT64 = (1n << 64n) - 1n
+const MAX_PROOF = 1 << 18
+const MAX_LEAF = 65_535
+const MAX_NOTE = 64 << 10
+const decimal = /^(?:0|[1-9][0-9]{0,18})$/
+const MAX_SIZE = (1n << 63n) - 1n
 
-function uint64(text: string): bigint | undefined {
+function whole(text: string): bigint | undefined {
   if (!decimal.test(text)) return undefined
   const n = BigInt(text)
-  return n <= MAX_UINT64 ? n : undefined
+  return n <= MAX_SIZE ? n : undefined
 }
 
 /** Parses a tlog-proof whose extra line carries the leaf; a string says what is wrong. */
@@ -31,9 +33,9 @@ export function parseProof(text: string): Proof | string {
   if (lines[0] !== 'c2sp.org/tlog-proof@v1') return 'this is no c2sp.org/tlog-proof@v1'
   const extra = lines[1] ?? ''
   const leaf = extra.startsWith('extra ') ? fromBase64(extra.slice(6)) : undefined
-  if (!leaf || leaf.length === 0) return 'the proof carries no event'
+  if (!leaf || leaf.length === 0 || leaf.length > MAX_LEAF) return 'the proof carries no event'
   const place = lines[2] ?? ''
-  const index = place.startsWith('index ') ? uint64(place.slice(6)) : undefined
+  const index = place.startsWith('index ') ? whole(place.slice(6)) : undefined
   if (index === undefined) return 'the proof has no index'
   const hashes: Bytes[] = []
   for (const line of lines.slice(3)) {
@@ -47,7 +49,7 @@ export function parseProof(text: string): Proof | string {
 
 /** Parses a signed note; a string says what is wrong. */
 export function parseNote(note: string): Note | string {
-  // eslint-disable-next-line no-control-regex
+  if (note.length > MAX_NOTE) return 'the checkpoint is too long'
   if (/[\u0000-\u0009\u000b-\u001f\ufffd]/.test(note)) return 'the checkpoint has characters that no note may have'
   const split = note.lastIndexOf('\n\n')
   if (split < 0 || !note.endsWith('\n')) return 'the checkpoint is no signed note'
@@ -65,11 +67,11 @@ export function parseNote(note: string): Note | string {
 /** Parses the text of a checkpoint note; exactly three lines (facts about a log are leaves in it). */
 export function parseCheckpoint(text: string): Checkpoint | string {
   const lines = text.split('\n')
-  if (lines.length !== 4 || lines[3] !== '') return 'the checkpoint has not three lines'
-  const size = uint64(lines[1]!)
+  if (lines.length !== 4 || lines[3] !== '' || !/^[^\s+]+$/u.test(lines[0]!)) return 'the checkpoint has not three lines'
+  const size = whole(lines[1]!)
   const root = fromBase64(lines[2]!)
-  if (!lines[0] || size === undefined || !root || root.length !== 32) return 'the checkpoint is damaged'
-  return { origin: lines[0], size, root }
+  if (size === undefined || !root || root.length !== 32) return 'the checkpoint is damaged'
+  return { origin: lines[0]!, size, root }
 }
 
 /** Key hash of a signed note: the first 4 bytes of SHA-256(name, LF, algorithm, key). */
@@ -78,14 +80,16 @@ export async function keyHash(c: Crypto, name: string, algorithm: number, key: B
   return sum.slice(0, 4)
 }
 
-/** Whether the note carries a valid Ed25519 signature (algorithm 1) of name by key. */
-export async function signedBy(c: Crypto, note: Note, name: string, key: Bytes): Promise<boolean> {
+/** What the signature lines (Ed25519, algorithm 1) of name by key say; 'none' without one. */
+export async function signedBy(c: Crypto, note: Note, name: string, key: Bytes): Promise<'good' | 'bad' | 'none'> {
   const hash = await keyHash(c, name, 1, key)
+  let found: 'good' | 'none' = 'none'
   for (const s of note.signatures) {
-    if (s.name !== name || !equal(s.hash, hash) || s.bytes.length !== 64) continue
-    if (await c.verifyEd25519(key, utf8(note.text), s.bytes)) return true
+    if (s.name !== name || !equal(s.hash, hash)) continue
+    if (s.bytes.length !== 64 || !await c.verifyEd25519(key, utf8(note.text), s.bytes)) return 'bad'
+    found = 'good'
   }
-  return false
+  return found
 }
 
 /** Time (ms) at which name cosigned the note (cosignature/v1, algorithm 4) by key. */

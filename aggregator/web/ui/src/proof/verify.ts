@@ -36,6 +36,8 @@ export interface Evidence {
 }
 
 export interface Keys {
+  /** Origin of the log in which the event should be. */
+  origin: string
   /** A key signs sizes with after < size <= last; last 0 is open. */
   keys: { key: string; after: number; last: number }[]
   cosigners: { name: string; key: string }[]
@@ -43,15 +45,18 @@ export interface Keys {
 
 interface Opened { proof: Proof; note: Note; checkpoint: Checkpoint }
 
+/** The event as the page shows it. */
+export interface Shown { leaf: Json; log: string; index: number }
+
 /**
  * Checks a tlog-proof of the event that the page shows.
- * @param shown the event as the page shows it; undefined checks the proof alone
+ * @param shown undefined checks the proof alone
  */
 export async function verifyEvent(
-  c: Crypto, text: string, shown: Json | undefined, keys: Keys, trust: Trust | undefined,
+  c: Crypto, text: string, shown: Shown | undefined, keys: Keys, trust: Trust | undefined,
 ): Promise<Evidence> {
   const started = performance.now()
-  const opened = open(text)
+  const opened = open(text, keys.origin)
   if (typeof opened === 'string') return damaged(opened, c, started)
   const station = await checkStation(c, opened, keys)
   const checks = [station.check, await checkTree(c, opened), await checkCosigned(c, opened, keys), checkText(opened, shown)]
@@ -67,13 +72,14 @@ export async function verifyEvent(
   }
 }
 
-function open(text: string): Opened | string {
+function open(text: string, origin: string): Opened | string {
   const proof = parseProof(text)
   if (typeof proof === 'string') return proof
   const note = parseNote(proof.checkpoint)
   if (typeof note === 'string') return note
   const checkpoint = parseCheckpoint(note.text)
   if (typeof checkpoint === 'string') return checkpoint
+  if (checkpoint.origin !== origin) return 'the proof is of another log'
   return { proof, note, checkpoint }
 }
 
@@ -90,16 +96,20 @@ export const agentOf = (origin: string): string => origin.split('/')[1] ?? ''
 
 async function checkStation(c: Crypto, o: Opened, keys: Keys): Promise<{ check: Check; key: Bytes | undefined }> {
   const size = o.checkpoint.size
+  const failed = (reason: string) => ({ check: { name: 'station' as const, ok: false, reason, fact: {} }, key: undefined })
+  let good: Bytes | undefined, outside = false
   for (const k of keys.keys) {
     const key = fromBase64(k.key)
     if (!key || key.length !== 32) continue
-    if (size <= BigInt(k.after) || (k.last !== 0 && size > BigInt(k.last))) continue
-    if (await signedBy(c, o.note, o.checkpoint.origin, key)) {
-      return { check: { name: 'station', ok: true, reason: '', fact: { key: toHex(await c.sha256(key)) } }, key }
-    }
+    const signed = await signedBy(c, o.note, o.checkpoint.origin, key)
+    // A line of a known key that does not verify is damage, even beside a good one.
+    if (signed === 'bad') return failed('the signature of the station does not fit')
+    if (signed === 'none') continue
+    if (size > BigInt(k.after) && (k.last === 0 || size <= BigInt(k.last))) good ??= key
+    else outside = true
   }
-  const reason = 'no key that may sign at this place of the log has signed it'
-  return { check: { name: 'station', ok: false, reason, fact: {} }, key: undefined }
+  if (!good) return failed(outside ? 'the key was not in use at this place of the log' : 'no known key of this station has signed it')
+  return { check: { name: 'station', ok: true, reason: '', fact: { key: toHex(await c.sha256(good)) } }, key: good }
 }
 
 async function checkTree(c: Crypto, o: Opened): Promise<Check> {
@@ -124,7 +134,7 @@ async function checkCosigned(c: Crypto, o: Opened, keys: Keys): Promise<Check> {
   return { name: 'cosigned', ok: false, reason: 'no known aggregator key has countersigned it', fact: {} }
 }
 
-function checkText(o: Opened, shown: Json | undefined): Check {
+function checkText(o: Opened, shown: Shown | undefined): Check {
   const fact = { bytes: o.proof.leaf.length }
   let signed: Json
   try {
@@ -133,7 +143,9 @@ function checkText(o: Opened, shown: Json | undefined): Check {
   } catch {
     return { name: 'text', ok: false, reason: 'the signed text is no JSON', fact }
   }
-  const ok = shown === undefined || same(signed, shown)
+  const placed = !shown || (BigInt(shown.index) === o.proof.index && o.checkpoint.origin.endsWith('/' + shown.log))
+  if (!placed) return { name: 'text', ok: false, reason: 'the proof is of another place in the log', fact }
+  const ok = !shown || same(signed, shown.leaf)
   return { name: 'text', ok, reason: ok ? '' : 'what is shown here is not what was signed', fact }
 }
 

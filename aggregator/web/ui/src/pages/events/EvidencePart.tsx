@@ -15,7 +15,8 @@ interface Checked { evidence: Evidence; proof: string }
 
 async function check(e: StoredEvent, signal: AbortSignal): Promise<Checked> {
   const [proof, log, crypto] = await Promise.all([api.proof(e.leaf.id, signal), api.log(e.stored.log, signal), browserCrypto()])
-  const evidence = await verifyEvent(crypto, proof, e.leaf as unknown as Json, { keys: log.keys ?? [], cosigners: log.cosigners ?? [] }, loadTrust())
+  const shown = { leaf: e.leaf as unknown as Json, log: e.stored.log, index: e.stored.index }
+  const evidence = await verifyEvent(crypto, proof, shown, { origin: log.origin, keys: log.keys ?? [], cosigners: log.cosigners ?? [] }, loadTrust())
   return { evidence, proof }
 }
 

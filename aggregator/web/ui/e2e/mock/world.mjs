@@ -1,0 +1,132 @@
+// A small plant for tests of the pages: events with real logs, real signatures
+// and real proofs. It is no second aggregator; only the shapes are those of the API.
+import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
+
+const sha = (...parts) => parts.reduce((h, p) => h.update(p), createHash('sha256')).digest()
+const leafHash = leaf => sha(Buffer.from([0]), leaf)
+const nodeHash = (l, r) => sha(Buffer.from([1]), l, r)
+const rawKey = key => key.export({ format: 'der', type: 'spki' }).subarray(-32)
+
+export function root(hashes) {
+  if (hashes.length === 1) return hashes[0]
+  const k = split(hashes.length)
+  return nodeHash(root(hashes.slice(0, k)), root(hashes.slice(k)))
+}
+const split = n => { let k = 1; while (k * 2 < n) k *= 2; return k }
+function path(hashes, i) {
+  if (hashes.length === 1) return []
+  const k = split(hashes.length)
+  return i < k ? [...path(hashes.slice(0, k), i), root(hashes.slice(k))] : [...path(hashes.slice(k), i - k), root(hashes.slice(0, k))]
+}
+
+const keyID = (name, alg, key) => sha(Buffer.from(name + '\n'), Buffer.from([alg]), key).subarray(0, 4)
+const line = (name, blob) => `— ${name} ${blob.toString('base64')}\n`
+
+/** Deterministic random numbers: screenshots of two runs are alike. */
+function random(seed) {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+  }
+}
+
+export class World {
+  constructor({ seed = 7, now = () => Date.now() } = {}) {
+    this.random = random(seed)
+    this.now = now
+    this.cosigner = { name: 'aggregator.hamburg', ...generateKeyPairSync('ed25519') }
+    this.agents = new Map()
+    this.logs = new Map()
+    this.events = [] // commit order
+    this.byID = new Map()
+    this.parts = 113000
+  }
+
+  agent(station) {
+    let agent = this.agents.get(station)
+    if (!agent) {
+      const pair = generateKeyPairSync('ed25519')
+      agent = { ...pair, id: 'a' + sha(rawKey(pair.publicKey)).toString('hex').slice(0, 15) }
+      this.agents.set(station, agent)
+    }
+    return agent
+  }
+
+  log(station, kind) {
+    const agent = this.agent(station)
+    const name = agent.id + kind
+    let log = this.logs.get(name)
+    if (!log) {
+      const id = sha(rawKey(agent.publicKey), Buffer.from(kind)).toString('hex').slice(0, 16)
+      log = { id, agent, kind, origin: `linewatch/${agent.id}/${kind}/${id}`, leaves: [] }
+      this.logs.set(name, log)
+      this.logs.set(id, log)
+    }
+    return log
+  }
+
+  pick(list) { return list[Math.floor(this.random() * list.length)] }
+  near(value, spread, digits = 1) { return Number((value + (this.random() - 0.5) * spread).toFixed(digits)) }
+
+  /** Writes one event at a time (ms) and returns it as the API gives it. */
+  write({ type, kind = 'manufacturing', severity = 'info', station, at, received, ...rest }) {
+    const when = new Date(at).toISOString()
+    const leaf = {
+      id: uuid7(at, this.random), event_type: type, class: kind, severity, timestamp: when, collected_at: when, station, ...rest,
+      metadata: { catalogue: '1', agent: '0.1.0', ...rest.metadata }, salt: randomBytes(16).toString('base64'),
+    }
+    const log = this.log(station, kind)
+    log.leaves.push(Buffer.from(JSON.stringify(leaf)))
+    const stored = {
+      log: log.id, index: log.leaves.length - 1, at: when, received_at: new Date((received ?? at) + 12).toISOString(),
+      clock_offset_ms: 3, problems: [], opened: {},
+    }
+    const event = { leaf, stored, seq: this.events.length + 1 }
+    this.events.push(event)
+    this.byID.set(leaf.id, event)
+    return event
+  }
+
+  proof(event) {
+    const log = this.logs.get(event.stored.log)
+    const hashes = log.leaves.map(leafHash)
+    const i = event.stored.index
+    const body = `${log.origin}\n${hashes.length}\n${root(hashes).toString('base64')}\n`
+    const signature = sign(null, Buffer.from(body), log.agent.privateKey)
+    const seconds = BigInt(Math.floor(Date.parse(event.stored.received_at) / 1000))
+    const time = Buffer.alloc(8)
+    time.writeBigUInt64BE(seconds)
+    const cosignature = sign(null, Buffer.from(`cosignature/v1\ntime ${seconds}\n${body}`), this.cosigner.privateKey)
+    const note = body + '\n' +
+      line(log.origin, Buffer.concat([keyID(log.origin, 1, rawKey(log.agent.publicKey)), signature])) +
+      line(this.cosigner.name, Buffer.concat([keyID(this.cosigner.name, 4, rawKey(this.cosigner.publicKey)), time, cosignature]))
+    const up = path(hashes, i).map(h => h.toString('base64') + '\n').join('')
+    return `c2sp.org/tlog-proof@v1\nextra ${log.leaves[i].toString('base64')}\nindex ${i}\n${up}\n${note}`
+  }
+
+  logInfo(id) {
+    const log = this.logs.get(id)
+    return log && {
+      origin: log.origin, agent: log.agent.id, class: log.kind, size: log.leaves.length, state: 'active',
+      keys: [{ key: rawKey(log.agent.publicKey).toString('base64'), after: 0, last: 0 }],
+      cosigners: [{ name: this.cosigner.name, key: rawKey(this.cosigner.publicKey).toString('base64') }],
+    }
+  }
+
+  trustFile() {
+    return JSON.stringify({
+      stations: [...this.agents.values()].map(a => ({ agent: a.id, fingerprint: sha(rawKey(a.publicKey)).toString('hex') })),
+    })
+  }
+}
+
+function uuid7(ms, random) {
+  const b = Buffer.alloc(16)
+  b.writeUIntBE(ms, 0, 6)
+  for (let i = 6; i < 16; i++) b[i] = Math.floor(random() * 256)
+  b[6] = (b[6] & 0x0f) | 0x70
+  b[8] = (b[8] & 0x3f) | 0x80
+  return b.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+}
