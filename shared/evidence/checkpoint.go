@@ -25,6 +25,9 @@ var (
 	ErrCheckpoint = errors.New("bad checkpoint")
 	// ErrSignature says that no pinned key made a good signature.
 	ErrSignature = errors.New("checkpoint is not signed by a known key")
+	// ErrForged says that a line names a pinned key but that key did not make it. It
+	// is always wrapped beside ErrSignature.
+	ErrForged = errors.New("signature does not verify")
 	// ErrKeyRange says that a pinned key signed a size that is not its own: the old
 	// key after a key change, or the new one before it.
 	ErrKeyRange = errors.New("key may not sign this size")
@@ -134,13 +137,16 @@ func openCheckpoint(data []byte, origin string, keys []KeyRange) (Checkpoint, no
 	var good *signature
 	reason := ErrSignature
 	for i, s := range n.sigs {
+		if good != nil && s.compare(*good) == 0 {
+			continue // a line given many times is verified once
+		}
 		for _, k := range keys {
 			if len(k.Key) != ed25519.PublicKeySize || s.name != origin || s.id != keyID(origin, algEd25519, k.Key) {
 				continue
 			}
 			switch {
 			case !ed25519.Verify(k.Key, n.text, s.sig):
-				return fail(fmt.Errorf("%w: signature does not verify", ErrSignature))
+				return fail(fmt.Errorf("%w: %w", ErrSignature, ErrForged))
 			case !k.Covers(c.Size):
 				reason = ErrKeyRange
 			case good == nil:

@@ -13,6 +13,10 @@ import (
 // ErrCosignature says that no known cosigner confirmed a checkpoint.
 var ErrCosignature = errors.New("checkpoint is not cosigned by a known key")
 
+// maxLines bounds the lines of one cosigner that are verified: a note may carry an
+// older cosignature beside the newest, but a forger shall not make us work.
+const maxLines = 4
+
 // CosignerKey is a cosigner that a verifier trusts. The signed message does not
 // hold the name: a key belongs to one cosigner only (C2SP tlog-cosignature).
 type CosignerKey struct {
@@ -73,7 +77,12 @@ func VerifyCosigned(note []byte, origin string, cosigners []CosignerKey) (Checkp
 		return Checkpoint{}, CosignerKey{}, time.Time{}, fmt.Errorf("cosigned checkpoint of %s: %w", origin, err)
 	}
 	for _, k := range cosigners {
+		tried := 0
 		for _, s := range n.sigs {
+			if s.name != k.Name || tried == maxLines {
+				continue
+			}
+			tried++
 			if at, ok := k.verify(n.text, s); ok {
 				return c, k, at, nil
 			}

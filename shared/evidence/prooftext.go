@@ -11,8 +11,8 @@ import (
 // MaxLeaf is the largest leaf in bytes: its length travels as a 16-bit number.
 const MaxLeaf = 65535
 
-// maxProofText bounds the text of a proof: a leaf in base64, the hashes, a note.
-const maxProofText = (MaxLeaf+2)/3*4 + MaxProof*45 + MaxNote + 256
+// MaxProofText bounds the text of a proof: a leaf in base64, the hashes, a note.
+const MaxProofText = (MaxLeaf+2)/3*4 + MaxProof*45 + MaxNote + 256
 
 const proofHeader = "c2sp.org/tlog-proof@v1"
 
@@ -45,7 +45,7 @@ func (p Proof) Text() []byte {
 // signature and no hash.
 func ParseProof(text []byte) (Proof, error) {
 	fail := func(why string) (Proof, error) { return Proof{}, fmt.Errorf("%w: %s", ErrProofText, why) }
-	if len(text) > maxProofText {
+	if len(text) > MaxProofText {
 		return fail("too long")
 	}
 	head, checkpoint, ok := strings.Cut(string(text), "\n\n")

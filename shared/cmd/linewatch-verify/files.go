@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+
+	"github.com/linewatch/linewatch/shared/evidence"
+	"github.com/linewatch/linewatch/shared/evidence/bundle"
+)
+
+// errKind says that a file is evidence of no kind we know.
+var errKind = errors.New("neither a proof nor a bundle")
+
+// verifyPath verifies a file, all files of a directory, or the standard input.
+func verifyPath(v *bundle.Verifier, name string, in io.Reader) error {
+	if name == "-" {
+		return verify(v, "standard input", in)
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	switch {
+	case info.IsDir():
+		return verifyFolder(v, name)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is no regular file", name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return verify(v, name, f)
+}
+
+// verifyFolder verifies the *.tlog-proof and *.bundle files below a folder, in
+// the order of their names, and follows no links out of it. What can't be read
+// stops the others not.
+func verifyFolder(v *bundle.Verifier, name string) error {
+	root, err := os.OpenRoot(name)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	var failed []error
+	n := 0
+	err = fs.WalkDir(root.FS(), ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || path.Ext(p) != ".tlog-proof" && path.Ext(p) != ".bundle" {
+			return err
+		}
+		n++
+		f, err := root.Open(p)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := verify(v, filepath.Join(name, p), f); err != nil && len(failed) < maxBadShown {
+			failed = append(failed, err)
+		}
+		return nil
+	})
+	if n == 0 && err == nil {
+		err = fmt.Errorf("%s has no .tlog-proof and no .bundle files", name)
+	}
+	return errors.Join(append(failed, err)...)
+}
+
+// verify looks at the first line to tell proofs from bundles.
+func verify(v *bundle.Verifier, name string, r io.Reader) error {
+	head := bufio.NewReader(r)
+	first, err := head.Peek(len(bundle.Header))
+	if err != nil && err != io.EOF {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	switch {
+	case bytes.Equal(first, []byte(bundle.Header)):
+		return v.Bundle(name, head)
+	case bytes.HasPrefix(first, []byte("c2sp.org/tlog-proof")):
+		text, err := io.ReadAll(io.LimitReader(head, evidence.MaxProofText+1))
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		v.Proof(name, text)
+		return nil
+	}
+	return fmt.Errorf("%s: %w", name, errKind)
+}

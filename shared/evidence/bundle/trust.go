@@ -1,0 +1,157 @@
+package bundle
+
+import (
+	"bufio"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/linewatch/linewatch/shared/evidence"
+)
+
+// Limits of a trust file.
+const (
+	maxTrustLine  = 1024 // bytes
+	maxTrustLines = 10_000
+)
+
+// Trust is what a verifier believes before it reads any evidence: keys that came
+// another way, from a printed page or from the enrolment itself.
+type Trust struct {
+	Cosigners []evidence.CosignerKey         // aggregators and witnesses
+	Stations  map[string][]Pin               // by agent id
+	Logs      map[string][]evidence.KeyRange // by origin
+}
+
+// Pin names a station's public key, by itself or by its fingerprint.
+type Pin struct {
+	Key         ed25519.PublicKey // nil when only the fingerprint is known
+	Fingerprint string            // hex of SHA-256 of the key
+}
+
+// Empty says that nothing is trusted.
+func (t Trust) Empty() bool { return len(t.Cosigners)+len(t.Stations)+len(t.Logs) == 0 }
+
+// TrustError is a mistake in a trust file, which is then not used at all.
+type TrustError struct {
+	Line   int // from 1
+	Reason string
+}
+
+// Error names the line.
+func (e *TrustError) Error() string { return fmt.Sprintf("trust file, line %d: %s", e.Line, e.Reason) }
+
+// ParseTrust reads a trust file: UTF-8 text, one statement a line, words
+// separated by blanks; empty lines and lines that begin with # are skipped.
+//
+//	cosigner <name> <base64 of the Ed25519 key>
+//	station <agent id> <base64 of the key, or 64 hex digits of its SHA-256>
+//	log <origin> <base64 of the key> <after> <last>
+//
+// A station's key may sign every size of each of its logs, until a log says with a
+// leaf log.key that another one follows. A log line pins a key to the sizes after
+// < size ≤ last (last 0: open end), and nothing else may sign that log.
+func ParseTrust(r io.Reader) (Trust, error) {
+	t := Trust{Stations: map[string][]Pin{}, Logs: map[string][]evidence.KeyRange{}}
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxTrustLine)
+	n := 0
+	for lines.Scan() {
+		if n++; n > maxTrustLines {
+			return Trust{}, &TrustError{n, "too many lines"}
+		}
+		words := strings.Fields(lines.Text())
+		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
+			continue
+		}
+		if err := t.add(words); err != nil {
+			return Trust{}, &TrustError{n, err.Error()}
+		}
+	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return Trust{}, &TrustError{n + 1, "line is too long"}
+	}
+	if err := lines.Err(); err != nil {
+		return Trust{}, fmt.Errorf("trust file: %w", err)
+	}
+	return t, nil
+}
+
+func (t *Trust) add(words []string) error {
+	switch {
+	case words[0] == "cosigner" && len(words) == 3:
+		key, err := parseKey(words[2])
+		if err != nil {
+			return err
+		}
+		t.Cosigners = append(t.Cosigners, evidence.CosignerKey{Name: words[1], Key: key})
+	case words[0] == "station" && len(words) == 3:
+		if _, err := evidence.ParseOrigin("linewatch/" + words[1] + "/c/l"); err != nil {
+			return fmt.Errorf("%q is no agent id", words[1])
+		}
+		pin, err := parsePin(words[2])
+		if err != nil {
+			return err
+		}
+		t.Stations[words[1]] = append(t.Stations[words[1]], pin)
+	case words[0] == "log" && len(words) == 5:
+		if _, err := evidence.ParseOrigin(words[1]); err != nil {
+			return err
+		}
+		k, err := parseKeyRange(words[2:])
+		if err != nil {
+			return err
+		}
+		t.Logs[words[1]] = append(t.Logs[words[1]], k)
+	default:
+		return fmt.Errorf("%q with %d words after it; want cosigner NAME KEY, station AGENT KEY-OR-FINGERPRINT or log ORIGIN KEY AFTER LAST",
+			clip(words[0]), len(words)-1)
+	}
+	return nil
+}
+
+func parseKey(text string) (ed25519.PublicKey, error) {
+	raw, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil || len(raw) != ed25519.PublicKeySize {
+		return nil, fmt.Errorf("%q is not the base64 of an Ed25519 key", clip(text))
+	}
+	return raw, nil
+}
+
+func parsePin(text string) (Pin, error) {
+	if raw, err := hex.DecodeString(text); err == nil && len(raw) == evidence.HashSize {
+		return Pin{Fingerprint: strings.ToLower(text)}, nil
+	}
+	key, err := parseKey(text)
+	if err != nil {
+		return Pin{}, fmt.Errorf("%q is neither a key nor a fingerprint", clip(text))
+	}
+	return Pin{Key: key, Fingerprint: evidence.Fingerprint(key)}, nil
+}
+
+// parseKeyRange reads <base64 key> <after> <last>.
+func parseKeyRange(words []string) (evidence.KeyRange, error) {
+	key, err := parseKey(words[0])
+	if err != nil {
+		return evidence.KeyRange{}, err
+	}
+	after, err1 := strconv.ParseUint(words[1], 10, 63)
+	last, err2 := strconv.ParseUint(words[2], 10, 63)
+	if err1 != nil || err2 != nil || last != 0 && last <= after {
+		return evidence.KeyRange{}, fmt.Errorf("sizes %q to %q are no range", clip(words[1]), clip(words[2]))
+	}
+	return evidence.KeyRange{Key: key, After: after, Last: last}, nil
+}
+
+// clip bounds foreign text in an error.
+func clip(text string) string {
+	if len(text) > 80 {
+		return text[:80] + "…"
+	}
+	return text
+}
