@@ -152,7 +152,7 @@ func (l *Ledger) Commit(ctx context.Context, c store.Change, events ...event.Eve
 
 func (l *Ledger) commit(ctx context.Context, c store.Change, events []event.Event, roots []byte) (store.Committed, error) {
 	for range tries {
-		if l.stale {
+		if l.stale || l.begins(events) {
 			if err := l.reload(ctx); err != nil {
 				return store.Committed{}, err
 			}
@@ -179,6 +179,20 @@ func (l *Ledger) commit(ctx context.Context, c store.Change, events []event.Even
 		}
 	}
 	return store.Committed{}, fmt.Errorf("ledger: no commit in %d tries: %w", tries, store.ErrConflict)
+}
+
+// begins tells whether one of the events would begin a log; another process may
+// have begun it meanwhile.
+func (l *Ledger) begins(events []event.Event) bool {
+	for _, e := range events {
+		if e.Class == "" {
+			e.Class, _ = event.Defaults(e.Type)
+		}
+		if l.heads[e.Class] == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // moved tells whether a head that the refused commit wanted to extend is another now.
