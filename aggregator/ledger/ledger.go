@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	mrand "math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -34,7 +35,7 @@ const (
 
 // tries bounds how often a commit is staged anew because another process (the
 // command line beside the service) appended to the same ledger meanwhile.
-const tries = 8
+const tries = 50
 
 // Store is what the ledger needs of the database.
 type Store interface {
@@ -151,7 +152,10 @@ func (l *Ledger) Commit(ctx context.Context, c store.Change, events ...event.Eve
 }
 
 func (l *Ledger) commit(ctx context.Context, c store.Change, events []event.Event, roots []byte) (store.Committed, error) {
-	for range tries {
+	for try := range tries {
+		if err := pause(ctx, try); err != nil {
+			return store.Committed{}, err
+		}
 		if l.stale || l.begins(events) {
 			if err := l.reload(ctx); err != nil {
 				return store.Committed{}, err
@@ -179,6 +183,22 @@ func (l *Ledger) commit(ctx context.Context, c store.Change, events []event.Even
 		}
 	}
 	return store.Committed{}, fmt.Errorf("ledger: no commit in %d tries: %w", tries, store.ErrConflict)
+}
+
+// pause waits longer and longer, by chance, so that two processes don't run into
+// each other again and again.
+func pause(ctx context.Context, try int) error {
+	if try == 0 {
+		return nil
+	}
+	wait := time.NewTimer(time.Duration(mrand.Int64N(int64(min(try, 10)) * int64(2*time.Millisecond))))
+	defer wait.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-wait.C:
+		return nil
+	}
 }
 
 // begins tells whether one of the events would begin a log; another process may
