@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/linewatch/linewatch/shared/evidence"
+	"github.com/linewatch/linewatch/shared/evidence/bundle"
+)
+
+const origin = "linewatch/a0123456789abcde/security/0011223344556677"
+
+func key(name string) ed25519.PrivateKey {
+	seed := sha256.Sum256([]byte(name))
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
+func public(name string) string {
+	return base64.StdEncoding.EncodeToString(key(name).Public().(ed25519.PublicKey))
+}
+
+// proof returns the proof of the only leaf of a log, cosigned.
+func proof(t *testing.T, leaf string) evidence.Proof {
+	t.Helper()
+	signer, err := evidence.NewSigner(origin, key("station"))
+	require.NoError(t, err)
+	note, err := signer.SignCheckpoint(evidence.Checkpoint{Origin: origin, Size: 1, Root: evidence.LeafHash([]byte(leaf))})
+	require.NoError(t, err)
+	note, err = evidence.Cosign(note, "aggregator.plant", key("aggregator"), time.Unix(1767323045, 0))
+	require.NoError(t, err)
+	return evidence.Proof{Leaf: []byte(leaf), Checkpoint: note}
+}
+
+func write(t *testing.T, name string, data []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, data, 0o600))
+	return path
+}
+
+// verify runs the program in this process.
+func verifyArgs(args ...string) (code int, out, errOut string) {
+	var o, e bytes.Buffer
+	code = run(args, strings.NewReader(""), &o, &e)
+	return code, o.String(), e.String()
+}
+
+func TestOneProofIsAnchoredByTheTrustFile(t *testing.T) {
+	file := write(t, "e.tlog-proof", proof(t, `{"id":"1"}`).Text())
+	for _, trust := range []string{
+		"cosigner aggregator.plant " + public("aggregator"),
+		"station a0123456789abcde " + public("station"),
+		"log " + origin + " " + public("station") + " 0 0",
+	} {
+		code, out, errOut := verifyArgs("--trust", write(t, "trust", []byte(trust)), file)
+		require.Equal(t, 0, code, out+errOut)
+		require.Contains(t, out, "HOLDS, anchored")
+		require.Contains(t, out, `{"id":"1"}`)
+	}
+}
+
+func TestWithoutTrustTheExitCodeIsTwo(t *testing.T) {
+	file := write(t, "e.tlog-proof", proof(t, `{"id":"1"}`).Text())
+	code, out, _ := verifyArgs(file)
+	require.Equal(t, 2, code)
+	require.Contains(t, out, "AGREES WITH ITSELF, NOT ANCHORED")
+	code, out, _ = verifyArgs("--trust", write(t, "trust", []byte("cosigner other "+public("aggregator"))), file)
+	require.Equal(t, 2, code, out)
+	code, out, _ = verifyArgs("--trust", write(t, "trust", []byte("station a0123456789abcde "+evidence.Fingerprint(key("station").Public().(ed25519.PublicKey)))), file)
+	require.Equal(t, 2, code, "a proof brings no key that a fingerprint could pin: %s", out)
+}
+
+func TestAChangedEventExitsWithOne(t *testing.T) {
+	p := proof(t, `{"id":"1"}`)
+	p.Leaf[3] ^= 1
+	file := write(t, "e.tlog-proof", p.Text())
+	trust := write(t, "trust", []byte("cosigner aggregator.plant "+public("aggregator")))
+	for _, args := range [][]string{{file}, {"--trust", trust, file}, {write(t, "x.tlog-proof", []byte("c2sp.org/tlog-proof@v1\nnothing"))}, {write(t, "x", []byte("text"))}} {
+		code, _, _ := verifyArgs(args...)
+		require.Equal(t, 1, code)
+	}
+	forged := proof(t, `{"id":"1"}`)
+	forged.Checkpoint = bytes.Replace(forged.Checkpoint, []byte("\n1\n"), []byte("\n2\n"), 1)
+	code, out, _ := verifyArgs("--trust", write(t, "trust", []byte("station a0123456789abcde "+public("station"))), write(t, "f.tlog-proof", forged.Text()))
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "signature does not verify")
+}
+
+func TestWrongUseExitsWithThree(t *testing.T) {
+	file := write(t, "e.tlog-proof", proof(t, "{}").Text())
+	for _, args := range [][]string{
+		nil, {"--what", file}, {"--trust", "/does/not/exist", file}, {"--trust", write(t, "t", []byte("nonsense")), file},
+		{"--trust", write(t, "t", []byte("# nothing\n")), file}, {"/does/not/exist"}, {os.DevNull}, {t.TempDir()},
+	} {
+		code, _, errOut := verifyArgs(args...)
+		require.Equal(t, 3, code, "%v", args)
+		require.NotEmpty(t, errOut)
+	}
+}
+
+func TestAFolderAndABundleAreVerifiedAsAWhole(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "sub"), 0o700))
+	for i, name := range []string{"a.tlog-proof", "sub/b.tlog-proof", "README"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), proof(t, strings.Repeat("x", i+1)).Text(), 0o600))
+	}
+	var b bytes.Buffer
+	w := bundle.NewWriter(&b)
+	require.NoError(t, w.Proof(proof(t, "yyy")))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "c.bundle"), b.Bytes(), 0o600))
+	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(dir, "d.tlog-proof")))
+	trust := write(t, "trust", []byte("cosigner aggregator.plant "+public("aggregator")))
+	code, out, errOut := verifyArgs("--json", "--trust", trust, dir)
+	require.Equal(t, 0, code, out+errOut)
+	var got struct {
+		Verdict  string
+		Exit     int
+		Summary  bundle.Summary
+		Findings []shownFinding
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &got))
+	require.Equal(t, "anchored", got.Verdict)
+	require.Equal(t, uint64(3), got.Summary.Anchored)
+	require.Equal(t, "2026-01-02T03:04:05Z", got.Findings[0].CosignedAt)
+	require.Equal(t, "x", got.Findings[0].Leaf)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "e.bundle"), []byte("linewatch-bundle@v1\nproof 9\n"), 0o600))
+	code, _, _ = verifyArgs("--json", "--trust", trust, dir)
+	require.Equal(t, 1, code)
+}
+
+func TestALeafCantWriteToTheTerminal(t *testing.T) {
+	file := write(t, "e.tlog-proof", proof(t, "\x1b]0;owned\x07\u202etxt\n").Text())
+	_, out, _ := verifyArgs(file)
+	require.NotContains(t, out, "\x1b")
+	require.NotContains(t, out, "\u202e")
+	require.Contains(t, out, `\u001b]0;owned\u0007\u202etxt\u000a`)
+}
+
+// program builds the program as it is shipped: static, one file.
+func program(t *testing.T) string {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "linewatch-verify")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", bin, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return bin
+}
+
+func TestTheProgramWorksInFIPSOnlyMode(t *testing.T) {
+	file := write(t, "e.tlog-proof", proof(t, `{"id":"1"}`).Text())
+	trust := write(t, "trust", []byte("cosigner aggregator.plant "+public("aggregator")))
+	cmd := exec.CommandContext(t.Context(), program(t), "--trust", trust, file)
+	cmd.Env = append(os.Environ(), "GODEBUG=fips140=only")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Contains(t, string(out), "HOLDS, anchored")
+}
+
+// hostile writes files that try to take memory or time.
+func hostile(t *testing.T) map[string]string {
+	good := string(proof(t, `{"id":"1"}`).Text())
+	head, tail, _ := strings.Cut(good, "index 0\n")
+	hash := evidence.EmptyRoot().String() + "\n"
+	files := map[string]string{
+		"10000 hashes":           head + "index 0\n" + strings.Repeat(hash, 10_000) + tail,
+		"10000 signatures":       good + strings.Repeat("— aggregator.plant Y4PzmAAAAABpVzWl\n", 10_000),
+		"a hundred signatures":   good + strings.Repeat(good[strings.LastIndex(good, "— "):], 97),
+		"a leaf of a megabyte":   strings.Replace(good, "extra ", "extra "+strings.Repeat("AAAA", 1<<18), 1),
+		"bundle of empty proofs": bundle.Header + "\n" + strings.Repeat("proof 0\n\n", 200_000),
+		"bundle of many keys":    bundle.Header + "\n" + strings.Repeat("key "+origin+" "+public("x")+" 0 0\n", 50_000),
+		"length that lies":       bundle.Header + "\nproof 4294967295\n",
+	}
+	paths := map[string]string{}
+	for name, text := range files {
+		paths[name] = write(t, "f.tlog-proof", []byte(text))
+	}
+	for name, text := range map[string]string{"1 GB of zeros": "", "1 GB after a header": bundle.Header + "\n", "1 GB proof": "c2sp.org/tlog-proof@v1\nextra "} {
+		paths[name] = write(t, "big", []byte(text))
+		require.NoError(t, os.Truncate(paths[name], 1<<30)) // sparse
+	}
+	return paths
+}
+
+func TestHostileInputCostsLittleMemoryAndTime(t *testing.T) {
+	bin := program(t)
+	trust := write(t, "trust", []byte("cosigner aggregator.plant "+public("aggregator")))
+	for name, file := range hostile(t) {
+		start := time.Now()
+		cmd := exec.CommandContext(t.Context(), bin, "--trust", trust, "--json", file)
+		out, err := cmd.Output()
+		took := time.Since(start)
+		if name == "a hundred signatures" {
+			require.NoError(t, err, name)
+		} else {
+			require.Equal(t, 1, cmd.ProcessState.ExitCode(), "%s: %s", name, out)
+		}
+		require.Less(t, took, 10*time.Second, name)
+		require.Less(t, len(out), 2<<20, name)
+		if runtime.GOOS == "linux" {
+			require.Less(t, peakMemory(cmd.ProcessState), int64(64<<20), name)
+		}
+	}
+}
