@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"strings"
 
@@ -151,6 +152,9 @@ func host(endpoint string) string {
 func (e *engine) explain(err error) error {
 	if errors.Is(err, errDowngrade) || errors.Is(err, errSignature) {
 		return &refusal{reason: "the connection is refused", err: err}
+	}
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("the server or the network closed the connection: %w", err)
 	}
 	switch status(err) {
 	case ua.StatusBadIdentityTokenRejected, ua.StatusBadUserAccessDenied, ua.StatusBadIdentityTokenInvalid:

@@ -145,7 +145,7 @@ func (e *engine) attempt(ctx context.Context) error {
 		return e.explain(err)
 	}
 	e.up(ctx)
-	return e.publish(ctx, ch)
+	return e.explain(e.publish(ctx, ch))
 }
 
 // failed tells once that the connection is lost, however many attempts follow.

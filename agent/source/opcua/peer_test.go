@@ -3,6 +3,7 @@ package opcua
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"log/slog"
 	"maps"
@@ -171,4 +172,14 @@ func insecure(endpoint string, nodes ...config.OPCUANode) config.OPCUA {
 			Name: "states", Sampling: time.Microsecond, Publishing: 100 * time.Millisecond, Nodes: nodes,
 		}},
 	}
+}
+
+func jsonInto(text []byte, into any) error { return json.Unmarshal(text, into) }
+
+// der is the server's certificate.
+func (l *line) der(t *testing.T) []byte {
+	t.Helper()
+	block, _ := pem.Decode([]byte(l.Certificate))
+	require.NotNil(t, block)
+	return block.Bytes
 }

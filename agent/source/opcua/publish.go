@@ -226,12 +226,16 @@ func (e *engine) byID(id uint32) *subscription {
 func (e *engine) watchdog() error {
 	now := e.now()
 	for _, sub := range e.subs {
-		limit := time.Duration(watchdogFactor * float64(max(sub.keepAlive, time.Second)))
-		if silent := now.Sub(sub.heard); silent > limit {
+		if silent := now.Sub(sub.heard); silent > silenceLimit(sub) {
 			return fmt.Errorf("%w: nothing from group %s for %s", errSilent, sub.group.name, silent.Round(100*time.Millisecond))
 		}
 	}
 	return nil
+}
+
+// silenceLimit is how long a living subscription is never silent.
+func silenceLimit(sub *subscription) time.Duration {
+	return time.Duration(watchdogFactor * float64(max(sub.keepAlive, time.Second)))
 }
 
 // pausedByUs keeps the watchdog quiet while the sink is behind: it is we who do

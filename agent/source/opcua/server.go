@@ -116,20 +116,39 @@ func readValues(ctx context.Context, ch *channel, nodes []*ua.NodeID, portion in
 	}
 	var out []*ua.DataValue
 	for some := range slices.Chunk(nodes, portion) {
-		req := &ua.ReadRequest{TimestampsToReturn: ua.TimestampsToReturnBoth}
-		for _, n := range some {
-			req.NodesToRead = append(req.NodesToRead, &ua.ReadValueID{NodeID: n, AttributeID: ua.AttributeIDValue, DataEncoding: &ua.QualifiedName{}})
-		}
-		res, err := call[*ua.ReadResponse](ctx, ch, req, requestTimeout)
+		values, err := readSome(ctx, ch, some, requestTimeout)
 		if err != nil {
 			return nil, err
 		}
-		if len(res.Results) != len(some) {
-			return nil, fmt.Errorf("Read: %d results for %d nodes", len(res.Results), len(some))
-		}
-		out = append(out, res.Results...)
+		out = append(out, values...)
 	}
 	return out, nil
+}
+
+// readSome reads values in one call.
+func readSome(ctx context.Context, ch *channel, nodes []*ua.NodeID, timeout time.Duration) ([]*ua.DataValue, error) {
+	req := &ua.ReadRequest{TimestampsToReturn: ua.TimestampsToReturnBoth}
+	for _, n := range nodes {
+		req.NodesToRead = append(req.NodesToRead, &ua.ReadValueID{NodeID: n, AttributeID: ua.AttributeIDValue, DataEncoding: &ua.QualifiedName{}})
+	}
+	res, err := call[*ua.ReadResponse](ctx, ch, req, timeout)
+	if err != nil {
+		return nil, err
+	}
+	if len(res.Results) != len(nodes) {
+		return nil, fmt.Errorf("Read: %d results for %d nodes", len(res.Results), len(nodes))
+	}
+	return res.Results, nil
+}
+
+// patience is how long an answer may take while publishing goes on: no longer
+// than the watchdog would wait.
+func (e *engine) patience() time.Duration {
+	limit := requestTimeout
+	for _, sub := range e.subs {
+		limit = min(limit, silenceLimit(sub))
+	}
+	return limit
 }
 
 func variantOf(v *ua.DataValue) *ua.Variant {
@@ -196,9 +215,9 @@ func (e *engine) attend(ctx context.Context, ch *channel, c *care) error {
 
 // readState shows what the server says of itself; its state is no event.
 func (e *engine) readState(ctx context.Context, ch *channel) error {
-	values, err := readValues(ctx, ch, []*ua.NodeID{
+	values, err := readSome(ctx, ch, []*ua.NodeID{
 		ua.NewNumericNodeID(0, id.Server_ServerStatus_State), ua.NewNumericNodeID(0, id.Server_ServiceLevel),
-	}, 1)
+	}, e.patience())
 	if err != nil {
 		return err
 	}

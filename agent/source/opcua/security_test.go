@@ -1,0 +1,173 @@
+package opcua
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/linewatch/linewatch/agent/config"
+	"github.com/linewatch/linewatch/agent/source"
+	"github.com/linewatch/linewatch/agent/source/opcua/pki"
+)
+
+// stateNode is one node that every test server has.
+func stateNode() config.OPCUANode {
+	return config.OPCUANode{ID: "nsu=urn:linewatch:test;s=Line1.Press.State", As: "press.state", Event: "equipment.status"}
+}
+
+// secured is the configuration of one policy and mode with user and password.
+func secured(t *testing.T, endpoint, policy, mode, password string) config.OPCUA {
+	t.Helper()
+	cfg := insecure(endpoint, stateNode())
+	cfg.AllowInsecure = false
+	cfg.Security = config.OPCUASecurity{Policy: policy, Mode: mode}
+	file := filepath.Join(t.TempDir(), "press.pw")
+	require.NoError(t, os.WriteFile(file, []byte(password+"\n"), 0o600))
+	cfg.Auth = config.Auth{User: "linewatch", PasswordFile: file}
+	return cfg
+}
+
+// secureLine offers all policies to user linewatch.
+func secureLine(t *testing.T, more map[string]any) *line {
+	t.Helper()
+	options := map[string]any{
+		"variables": 1, "alarm": false, "anonymous": false, "users": map[string]string{"linewatch": "press-secret"},
+		"policies": []string{"Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"},
+		"modes":    []string{"Sign", "SignAndEncrypt"},
+	}
+	for k, v := range more {
+		options[k] = v
+	}
+	return startLine(t, options)
+}
+
+// trustLine puts the server's certificate among the trusted ones of a fresh store.
+func trustLine(t *testing.T, l *line) string {
+	t.Helper()
+	dir := t.TempDir()
+	store, err := pki.Open(dir)
+	require.NoError(t, err)
+	_, err = store.Trust(l.der(t))
+	require.NoError(t, err)
+	return dir
+}
+
+// refused waits until the source says that a person is needed.
+func refused(t *testing.T, s *running) string {
+	t.Helper()
+	require.Eventually(t, func() bool { return s.Health().State == source.StateRefused }, 30*time.Second, 20*time.Millisecond)
+	return s.Health().Reason
+}
+
+func TestConfiguredSecurityWorksWithUserAndPassword(t *testing.T) {
+	t.Parallel()
+	server := secureLine(t, nil)
+	dir := trustLine(t, server)
+	for _, c := range [][2]string{
+		{"Basic256Sha256", "SignAndEncrypt"}, {"Aes256_Sha256_RsaPss", "SignAndEncrypt"}, {"Aes128_Sha256_RsaOaep", "Sign"},
+	} {
+		t.Run(c[0]+" "+c[1], func(t *testing.T) {
+			sink := newRecord()
+			s := run(t, secured(t, server.Endpoint, c[0], c[1], "press-secret"), Options{PKI: dir}, sink)
+			sink.until(t, "the state", func() bool { return sink.newest("press.state") != nil })
+			require.Equal(t, source.StateConnected, s.Health().State)
+			require.Empty(t, sink.occurrences("channel.insecure"))
+			require.NotEmpty(t, s.Health().Detail["server_certificate_days"])
+			// Killed and started again: re-activated with the stored nonce.
+			s.stop()
+			server.ask(t, "state 3")
+			s = run(t, secured(t, server.Endpoint, c[0], c[1], "press-secret"), Options{PKI: dir, Positions: sink}, sink)
+			sink.until(t, "the state set meanwhile", func() bool { return sink.newest("press.state") == int64(3) })
+			require.Empty(t, sink.occurrences("audit.gap"))
+			server.ask(t, "state 1")
+		})
+	}
+	t.Run("a wrong password is refused with what to do, and tried seldom", func(t *testing.T) {
+		sink := newRecord()
+		s := run(t, secured(t, server.Endpoint, "Basic256Sha256", "SignAndEncrypt", "wrong"), Options{PKI: dir}, sink)
+		reason := refused(t, s)
+		require.Contains(t, reason, "check auth.user and the password file")
+		require.NotContains(t, reason, "wrong", "a password never stands in a text")
+		require.Empty(t, sink.newest("press.state"))
+	})
+}
+
+func TestAnUnknownServerCertificateIsRefusedUntilItIsTrusted(t *testing.T) {
+	t.Parallel()
+	server := secureLine(t, nil)
+	dir := t.TempDir()
+	sink := newRecord()
+	s := run(t, secured(t, server.Endpoint, "Basic256Sha256", "SignAndEncrypt", "press-secret"), Options{PKI: dir}, sink)
+	reason := refused(t, s)
+	require.Contains(t, reason, "linewatch-agent opcua trust "+server.Endpoint)
+	sink.until(t, "the event", func() bool { return len(sink.occurrences("certificate.invalid")) == 1 })
+	data := sink.occurrences("certificate.invalid")[0].Occurrence.Data
+	require.Equal(t, "unknown", data["reason"])
+	require.Equal(t, pki.Fingerprint(server.der(t)), data["thumbprint"])
+	rejected, err := filepath.Glob(filepath.Join(dir, "rejected", "*.der"))
+	require.NoError(t, err)
+	require.Len(t, rejected, 1)
+	s.stop()
+
+	// Moving the file is enough.
+	require.NoError(t, os.Rename(rejected[0], filepath.Join(dir, "trusted", "certs", filepath.Base(rejected[0]))))
+	run(t, secured(t, server.Endpoint, "Basic256Sha256", "SignAndEncrypt", "press-secret"), Options{PKI: dir}, sink)
+	sink.until(t, "the state", func() bool { return sink.newest("press.state") != nil })
+}
+
+func TestAServerThatOffersOnlyNoneIsNeverADowngrade(t *testing.T) {
+	t.Parallel()
+	server := startLine(t, map[string]any{"variables": 1, "alarm": false})
+	sink := newRecord()
+	s := run(t, secured(t, server.Endpoint, "Basic256Sha256", "SignAndEncrypt", "press-secret"), Options{}, sink)
+	reason := refused(t, s)
+	require.Contains(t, reason, "does not offer Basic256Sha256/SignAndEncrypt, it offers None/None")
+	require.Contains(t, reason, "linewatch-agent opcua endpoints "+server.Endpoint)
+	require.Empty(t, sink.newest("press.state"))
+	require.Equal(t, int64(0), answer(t, server, "count", "sessions"))
+}
+
+func TestNoneWithoutPermissionIsAMistakeOfTheConfiguration(t *testing.T) {
+	cfg := insecure("opc.tcp://127.0.0.1:4840", stateNode())
+	cfg.AllowInsecure = false
+	err := New(cfg, Options{PKI: t.TempDir()}).Run(t.Context(), newRecord())
+	require.ErrorContains(t, err, "allow_insecure: true")
+	require.ErrorContains(t, err, cfg.Name)
+	cfg.Security = config.OPCUASecurity{Policy: "Basic128Rsa15", Mode: "Sign"}
+	require.ErrorContains(t, Validate(cfg, Options{}), "unknown")
+	cfg.Security = config.OPCUASecurity{Policy: "Basic256Sha256", Mode: "None"}
+	require.ErrorContains(t, Validate(cfg, Options{}), "do not go together")
+}
+
+func TestAChangedServerCertificateIsASecurityEvent(t *testing.T) {
+	t.Parallel()
+	first := secureLine(t, nil)
+	dir := trustLine(t, first)
+	sink := newRecord()
+	cfg := secured(t, first.Endpoint, "Basic256Sha256", "SignAndEncrypt", "press-secret")
+	run(t, cfg, Options{PKI: dir}, sink)
+	sink.until(t, "the state", func() bool { return sink.newest("press.state") != nil })
+	first.Kill(t)
+	second := secureLine(t, map[string]any{"port": first.Port})
+	sink.until(t, "the refusal", func() bool { return len(sink.occurrences("certificate.invalid")) > 0 })
+	data := sink.occurrences("certificate.invalid")[0].Occurrence.Data
+	require.Equal(t, true, data["changed"])
+	require.Equal(t, pki.Fingerprint(first.der(t)), data["previousThumbprint"])
+	require.Equal(t, pki.Fingerprint(second.der(t)), data["thumbprint"])
+
+	// Trusted by a person: it works, and the record says that it is another one.
+	store, err := pki.Open(dir)
+	require.NoError(t, err)
+	_, err = store.Trust(second.der(t))
+	require.NoError(t, err)
+	again := newRecord()
+	again.positions = sink.Positions("")
+	run(t, cfg, Options{PKI: dir, Positions: again}, again)
+	again.until(t, "the change", func() bool { return len(again.occurrences("config.change")) == 1 })
+	change := again.occurrences("config.change")[0].Occurrence.Data
+	require.True(t, strings.HasPrefix(change["key"].(string), "server certificate"))
+}
