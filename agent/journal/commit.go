@@ -109,10 +109,16 @@ func (j *Journal) commit(b *batch) error {
 func (j *Journal) prepare(b *batch) error {
 	for _, p := range b.parts {
 		if p.log == nil {
-			if p.log = j.active[p.class]; p.log == nil {
-				if err := j.open(p); err != nil {
-					return err
-				}
+			p.log = j.active[p.class]
+			var err error
+			switch {
+			case p.log == nil:
+				err = j.open(p)
+			case p.log.copyDue:
+				err = j.copyRest(p.log)
+			}
+			if err != nil {
+				return err
 			}
 		}
 		if err := p.sign(); err != nil {
@@ -127,6 +133,15 @@ func (j *Journal) open(p *part) error {
 	l, err := j.newLog(p.class, "new")
 	if err != nil {
 		return err
+	}
+	for _, old := range j.sortedLogs() { // the newest of the class that was closed
+		if old.class == p.class {
+			root, err := old.front.Root()
+			if err != nil {
+				return err
+			}
+			l.rec.Predecessor, l.rec.PrevSize, l.rec.PrevRoot = old.rec.Origin, old.size, root.String()
+		}
 	}
 	opened, err := j.ownEvent(event.TypeLogOpened, p.class, l.openedData())
 	if err != nil {

@@ -89,6 +89,7 @@ type logRecord struct {
 	PrevRoot    string      `json:"predecessor_root,omitempty"` // base64
 	Reason      string      `json:"reason"`
 	Opened      time.Time   `json:"opened"`
+	Proof       []byte      `json:"proof"` // signature of the first key, see wire.LogRegistration
 	Copies      *copyRecord `json:"copies,omitempty"`
 
 	Start    uint64 `json:"start"`          // size when this file began

@@ -31,6 +31,7 @@ type logState struct {
 	whole   bool   // ranges holds all commits of the live file
 	since   int64  // leaf bytes since the last frontier on disk
 
+	copyDue  bool   // a successor whose copies are not complete: nothing else may come first
 	restored uint64 // receipt size at which log.restored was raised
 }
 
@@ -52,6 +53,7 @@ type fileInfo struct {
 	logs      map[string]logRecord // as the file's header has them
 	bad       *badRecord           // set when the file is damaged and that was dealt with
 	suspect   bool                 // damage was seen, repair is due
+	missing   bool                 // the file is gone; the next one's header says that it was
 }
 
 // newLog makes the state of a log that has no leaf yet.
@@ -71,6 +73,10 @@ func (j *Journal) newLog(class event.Class, reason string) (*logState, error) {
 		return nil, err
 	}
 	if l.signer, err = evidence.NewSigner(l.rec.Origin, j.opts.Signer); err != nil {
+		return nil, fmt.Errorf("log %s: %w", l.rec.Origin, err)
+	}
+	l.rec.Proof, err = j.opts.Signer.Sign(rand.Reader, []byte("linewatch log\n"+l.rec.Origin), noHash)
+	if err != nil {
 		return nil, fmt.Errorf("log %s: %w", l.rec.Origin, err)
 	}
 	return l, nil
@@ -139,21 +145,10 @@ func (j *Journal) Registration(log string) (wire.LogRegistration, error) {
 	if l == nil {
 		return wire.LogRegistration{}, fmt.Errorf("log %s: %w", log, errAbsent)
 	}
-	first := l.rec.Keys[0]
-	reg := wire.LogRegistration{
-		Origin: l.rec.Origin, PublicKey: base64.StdEncoding.EncodeToString(first.Key),
+	return wire.LogRegistration{
+		Origin: l.rec.Origin, PublicKey: base64.StdEncoding.EncodeToString(l.rec.Keys[0].Key),
 		Predecessor: l.rec.Predecessor, Size: l.rec.PrevSize, Root: l.rec.PrevRoot,
 		Reason: l.rec.Reason, At: l.rec.Opened.UTC().Format(time.RFC3339Nano),
-	}
-	if first.ID != j.keyID {
-		// The first key is gone after a key change. Such a log was registered
-		// before the change, or it is registered by the new key's leaf log.key.
-		return reg, nil
-	}
-	sig, err := j.opts.Signer.Sign(rand.Reader, []byte("linewatch log\n"+reg.Origin), noHash)
-	if err != nil {
-		return reg, fmt.Errorf("sign registration of %s: %w", reg.Origin, err)
-	}
-	reg.Proof = base64.StdEncoding.EncodeToString(sig)
-	return reg, nil
+		Proof: base64.StdEncoding.EncodeToString(l.rec.Proof),
+	}, nil
 }

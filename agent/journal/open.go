@@ -61,6 +61,7 @@ func (j *Journal) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	j.findMissing()
 	j.settle()
 	return nil
 }
@@ -77,9 +78,11 @@ func (j *Journal) settle() {
 		if last := l.rec.Keys[len(l.rec.Keys)-1]; last.ID != j.keyID {
 			j.report("succession", j.succeed(l, "signing key changed", l.receipt.size))
 		} else if l.rec.Copies != nil {
+			l.copyDue = l.size-1 < l.rec.Copies.Count
 			j.report("copying", j.copyRest(l))
 		}
 	}
+	j.report("repair", j.repair())
 	j.beat("start")
 	j.reportRefused()
 }
@@ -192,11 +195,7 @@ func (j *Journal) adopt(st *fileState, path string) error {
 		created: st.file.Created, logs: maps.Clone(st.logs),
 	})
 	j.positions, j.holes, j.bad = st.positions, st.holes, st.bad
-	for _, f := range j.files {
-		if bad, ok := st.bad[filepath.Base(f.path)]; ok {
-			f.bad = &bad
-		}
-	}
+	j.knownBad(j.files)
 	if st.refused != nil {
 		j.refused.restore(*st.refused)
 	}
@@ -206,6 +205,15 @@ func (j *Journal) adopt(st *fileState, path string) error {
 		}
 	}
 	return nil
+}
+
+// knownBad marks the files whose damage was dealt with before.
+func (j *Journal) knownBad(files []*fileInfo) {
+	for _, f := range files {
+		if bad, ok := j.bad[filepath.Base(f.path)]; ok {
+			f.bad, f.suspect = &bad, false
+		}
+	}
 }
 
 func (j *Journal) adoptLog(id string, rec logRecord, t tail, note []byte) error {

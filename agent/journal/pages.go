@@ -239,8 +239,10 @@ type walker struct {
 	from []byte
 	fn   visit
 	down bool
-	left uint64
-	bufs [maxDepth][]byte
+	// lenient goes on behind a page that can't be read.
+	lenient bool
+	left    uint64
+	bufs    [maxDepth][]byte
 }
 
 func (w *walker) tree(t tree) (bool, error) {
@@ -295,10 +297,17 @@ func (w *walker) branches(pg page, depth int) (bool, error) {
 			i = pg.count - 1 - n
 		}
 		_, child, err := pg.branch(i)
+		if err != nil && w.lenient {
+			continue
+		}
 		if err != nil {
 			return false, err
 		}
-		if more, err := w.page(child, depth+1); !more || err != nil {
+		more, err := w.page(child, depth+1)
+		if w.lenient && errors.Is(err, errDamaged) {
+			continue
+		}
+		if !more || err != nil {
 			return false, err
 		}
 	}
@@ -312,6 +321,9 @@ func (w *walker) leaves(pg page) (bool, error) {
 			i = pg.count - 1 - n
 		}
 		flags, key, value, err := pg.leaf(i)
+		if err != nil && w.lenient {
+			continue
+		}
 		if err != nil {
 			return false, err
 		}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"sort"
 
@@ -93,11 +95,11 @@ func (j *Journal) Next(ctx context.Context, log string, from uint64, target int)
 	target = min(max(target, 1), wire.MaxUnpacked)
 	for range 3 {
 		seg, err := j.next(log, from, target)
-		if err == nil || !errors.Is(err, errDamaged) {
+		damage, ok := errors.AsType[*fileError](err)
+		if !ok {
 			return seg, err
 		}
-		j.log.Warn("journal file is damaged", "log", log, "from", from, "error", err)
-		if err := j.do(ctx, func() error { j.repair(); return nil }); err != nil {
+		if err := j.do(ctx, func() error { return j.damaged(damage) }); err != nil {
 			return nil, err
 		}
 	}
@@ -217,16 +219,23 @@ func (j *Journal) nextFromFile(r *reading, f *fileInfo, rec logRecord) (*Segment
 		j.mu.Unlock()
 		return r.segment(), nil
 	}
-	if err != nil && errors.Is(err, errDamaged) {
-		j.mu.Lock()
-		f.suspect = true
-		j.mu.Unlock()
-	}
 	if err == nil {
 		err = fmt.Errorf("log %s: no commit ends in [%d, %d]: %w", r.origin, r.from, r.limit, errDamaged)
 	}
+	if errors.Is(err, errDamaged) || errors.Is(err, os.ErrNotExist) {
+		err = &fileError{f, err}
+	}
 	return nil, err
 }
+
+// fileError is damage found in a file.
+type fileError struct {
+	file *fileInfo
+	err  error
+}
+
+func (e *fileError) Error() string { return filepath.Base(e.file.path) + ": " + e.err.Error() }
+func (e *fileError) Unwrap() error { return e.err }
 
 // read walks from the file's first leaf of the log, or from the frontier of the
 // segment before, and keeps the leaves from r.from on.

@@ -348,6 +348,7 @@ func (j *Journal) forget(f *fileInfo) {
 			delete(j.holes, id)
 		}
 	}
+	delete(j.bad, filepath.Base(f.path))
 }
 
 // housekeep runs every few seconds between commits.
@@ -359,7 +360,9 @@ func (j *Journal) housekeep() {
 	j.removeReceipted(j.space.quota, false)
 	j.warnOfSpace()
 	j.reportRefused()
-	j.repair()
+	if err := j.repair(); err != nil {
+		j.log.Error("journal file can't be repaired", "error", err)
+	}
 }
 
 // warnOfSpace raises audit.storage_warning when four fifths of the quota have no

@@ -33,6 +33,7 @@ func (j *Journal) succeed(old *logState, reason string, from uint64) error {
 	j.mu.Lock()
 	old.rec.State = stateSuperseded
 	j.mu.Unlock()
+	l.copyDue = count > 0
 	err = j.commit(&batch{
 		parts:   []*part{{class: l.class, log: l, leaves: [][]byte{opened.Bytes}}},
 		changed: []*logState{old},
@@ -83,6 +84,7 @@ func (j *Journal) copyRest(l *logState) error {
 	old := j.logs[l.rec.Copies.Log]
 	done := l.size - 1
 	if old == nil || done >= l.rec.Copies.Count {
+		l.copyDue = false
 		return nil
 	}
 	skip := done
@@ -106,6 +108,7 @@ func (j *Journal) copyRest(l *logState) error {
 		for at < end {
 			seg, err := j.next(old.id, at, 1<<20)
 			if err != nil || seg == nil || len(seg.Leaves) == 0 {
+				l.copyDue = false
 				return errors.Join(flush(), j.copyFailed(l, old, at, end, err))
 			}
 			for _, leaf := range seg.Leaves[:min(uint64(len(seg.Leaves)), end-at)] {
@@ -118,7 +121,11 @@ func (j *Journal) copyRest(l *logState) error {
 			}
 		}
 	}
-	return flush()
+	if err := flush(); err != nil {
+		return err
+	}
+	l.copyDue = false
+	return nil
 }
 
 // copyFailed declares leaves that were promised as copies and can't be read.

@@ -1,0 +1,270 @@
+package journal
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/linewatch/linewatch/shared/event"
+	"github.com/linewatch/linewatch/shared/evidence"
+	"github.com/linewatch/linewatch/shared/wire"
+)
+
+// Stat is a snapshot of the journal.
+type Stat struct {
+	Dir         string                 `json:"dir"`
+	Files       int                    `json:"files"`
+	Damaged     int                    `json:"damaged"` // of them
+	Bytes       int64                  `json:"bytes"`
+	Quota       int64                  `json:"quota"`
+	Unreceipted int64                  `json:"unreceipted"` // bytes of files taken by leaves without a receipt
+	UsedPct     int64                  `json:"used_pct"`    // of the quota, by these
+	HoursLeft   float64                `json:"hours_left"`  // at the rate since the start, -1 for unknown
+	Backlog     uint64                 `json:"backlog"`     // leaves without a receipt
+	Commits     uint64                 `json:"commits"`     // since the start
+	Leaves      uint64                 `json:"leaf_bytes"`  // since the start
+	Refused     map[event.Class]uint64 `json:"refused"`     // since the start
+	Disk        string                 `json:"disk"`        // ok, reserve, full
+	Scrubbed    time.Time              `json:"scrubbed,omitzero"`
+	Error       string                 `json:"error,omitempty"` // of the last failed commit
+	Logs        []LogInfo              `json:"logs"`
+}
+
+// Stat returns a snapshot.
+func (j *Journal) Stat(ctx context.Context) (Stat, error) {
+	st := Stat{Dir: j.opts.Dir, Logs: j.Logs(), Backlog: j.Backlog(), Refused: j.Refused()}
+	err := j.do(ctx, func() error {
+		j.recount()
+		j.mu.RLock()
+		defer j.mu.RUnlock()
+		for _, f := range j.files {
+			if f.bad != nil {
+				st.Damaged++
+			}
+		}
+		st.Files, st.Bytes, st.Quota = len(j.files), j.space.total, j.space.quota
+		st.Unreceipted, st.UsedPct, st.HoursLeft = j.space.unreceipted, j.usedPct(), j.hoursLeft()
+		st.Commits, st.Leaves, st.Scrubbed, st.Error = j.commits, j.written, j.scrubbed, j.lastError
+		st.Disk = [...]string{diskFine: "ok", diskReserve: "reserve", diskFull: "full"}[j.space.degree]
+		return nil
+	})
+	return st, err
+}
+
+// Entry is one leaf with its place.
+type Entry struct {
+	Origin string
+	Index  uint64
+	Leaf   []byte
+}
+
+// Tail returns the newest n leaves of all logs, oldest first, in the order in
+// which they were collected.
+func (j *Journal) Tail(ctx context.Context, n int) ([]Entry, error) {
+	type dated struct {
+		Entry
+		at time.Time
+	}
+	var all []dated
+	for _, l := range j.Logs() {
+		if l.State == stateSuperseded {
+			continue
+		}
+		list, err := j.lastLeaves(ctx, l, n)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range list {
+			d := dated{Entry: e}
+			if ev, _, err := event.Parse(e.Leaf); err == nil {
+				d.at = ev.CollectedAt
+			}
+			all = append(all, d)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b dated) int { return a.at.Compare(b.at) })
+	all = all[max(0, len(all)-n):]
+	out := make([]Entry, len(all))
+	for i, d := range all {
+		out[i] = d.Entry
+	}
+	return out, nil
+}
+
+// lastLeaves reads the last n leaves of a log, from as many files as it takes.
+func (j *Journal) lastLeaves(ctx context.Context, l LogInfo, n int) ([]Entry, error) {
+	j.mu.RLock()
+	files := slices.Clone(j.files)
+	j.mu.RUnlock()
+	var out []Entry
+	for i := len(files) - 1; i >= 0 && len(out) < n && ctx.Err() == nil; i-- {
+		err := j.readFile(files[i], func(p *pages) error {
+			bucket, err := p.bucket(leafPrefix + l.ID)
+			if err != nil {
+				return err
+			}
+			return bucket.descend(func(_ uint32, k, v []byte) (bool, error) {
+				index, suffix, err := splitKey(k)
+				if err == nil && suffix == 0 {
+					out = append(out, Entry{l.Origin, index, bytes.Clone(v)})
+				}
+				return len(out) < n, err
+			})
+		})
+		if err != nil && !errors.Is(err, errAbsent) && !errors.Is(err, errDamaged) && !errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("tail of %s: %w", l.Origin, err)
+		}
+	}
+	slices.Reverse(out)
+	return out, ctx.Err()
+}
+
+// FileReport is what Verify found in one file.
+type FileReport struct {
+	Name   string            `json:"name"`
+	Bytes  int64             `json:"bytes"`
+	Leaves map[string]uint64 `json:"leaves"` // by origin
+	Error  string            `json:"error,omitempty"`
+}
+
+// Verify reads every file and computes every root anew, comparing each with its
+// checkpoint and each file's beginning with the end of the one before. progress
+// may be nil. The error says that the check itself could not be done.
+func (j *Journal) Verify(ctx context.Context, progress func(done, total int)) ([]FileReport, error) {
+	j.mu.RLock()
+	files := slices.Clone(j.files)
+	j.mu.RUnlock()
+	ends := map[string]evidence.Range{}
+	var out []FileReport
+	for i, f := range files {
+		if err := ctx.Err(); err != nil {
+			return out, err
+		}
+		if progress != nil {
+			progress(i, len(files))
+		}
+		r := FileReport{Name: filepath.Base(f.path), Leaves: map[string]uint64{}}
+		err := j.readFile(f, func(p *pages) error {
+			r.Bytes = p.size
+			return verifyAll(p, &r, ends)
+		})
+		switch {
+		case errors.Is(err, os.ErrNotExist) && !f.missing && !j.listedNow(f):
+			continue // removed meanwhile
+		case err != nil:
+			r.Error = err.Error()
+			clear(ends) // what follows has nothing to be compared with
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// verifyAll re-hashes the logs of one file and compares with where they ended before.
+func verifyAll(p *pages, r *FileReport, ends map[string]evidence.Range) error {
+	st, err := readHeader(p)
+	if err != nil {
+		return err
+	}
+	for id, rec := range st.logs {
+		t, err := startOf(rec)
+		if err != nil {
+			return err
+		}
+		if end, ok := ends[id]; ok && (end.End != t.front.End || !slices.Equal(end.Hashes, t.front.Hashes)) {
+			return fmt.Errorf("log %s begins at %d with another history: %w", rec.Origin, rec.Start, errDamaged)
+		}
+		w := walk{origin: rec.Origin, front: t.front, good: t.front.Clone(), note: t.note}
+		bucket, err := p.bucket(leafPrefix + id)
+		if err == nil {
+			err = w.over(bucket, rec.Start)
+		}
+		if err != nil && !errors.Is(err, errAbsent) {
+			return fmt.Errorf("log %s: %w", rec.Origin, err)
+		}
+		if w.good.End != w.front.End {
+			return fmt.Errorf("log %s: leaves behind the last checkpoint: %w", rec.Origin, errDamaged)
+		}
+		if w.good.End > 0 {
+			if _, err := evidence.OpenCheckpoint(w.note, rec.Origin, keyRangesOf(rec)); err != nil {
+				return fmt.Errorf("log %s: %w", rec.Origin, err)
+			}
+		}
+		r.Leaves[rec.Origin] = w.good.End - rec.Start
+		ends[id] = w.good
+	}
+	return nil
+}
+
+// Export writes all that is kept into dir: for each log <log id>.json, the
+// registration and newest receipt, and <log id>.segments, the segments as they
+// would be sent. It returns the number of leaves.
+func (j *Journal) Export(ctx context.Context, dir string) (uint64, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return 0, fmt.Errorf("export: %w", err)
+	}
+	var total uint64
+	for _, l := range j.Logs() {
+		n, err := j.exportLog(ctx, dir, l)
+		total += n
+		if err != nil {
+			return total, fmt.Errorf("export %s: %w", l.Origin, err)
+		}
+	}
+	return total, nil
+}
+
+// exported is the .json beside an exported log.
+type exported struct {
+	Registration wire.LogRegistration `json:"registration"`
+	First        uint64               `json:"first"`
+	Size         uint64               `json:"size"`
+	Receipt      string               `json:"receipt,omitempty"`
+}
+
+func (j *Journal) exportLog(ctx context.Context, dir string, l LogInfo) (n uint64, err error) {
+	reg, err := j.Registration(l.ID)
+	if err != nil {
+		return 0, err
+	}
+	j.mu.RLock()
+	note := ""
+	if s := j.logs[l.ID]; s != nil {
+		note = string(s.receipt.note)
+	}
+	j.mu.RUnlock()
+	head, err := json.MarshalIndent(exported{reg, l.Kept, l.Size, note}, "", "  ")
+	if err != nil {
+		return 0, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, l.ID+".json"), append(head, '\n'), 0o600); err != nil {
+		return 0, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, l.ID+".segments"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = cmp.Or(err, f.Close()) }()
+	for at := l.Kept; at < l.Size && ctx.Err() == nil; {
+		seg, err := j.Next(ctx, l.ID, at, 1<<20)
+		if err != nil || seg == nil {
+			return n, err
+		}
+		body, err := wire.AppendSegment(nil, seg.Header, seg.Leaves)
+		if err != nil {
+			return n, err
+		}
+		if _, err := f.Write(body); err != nil {
+			return n, err
+		}
+		at, n = at+seg.Header.Count, n+uint64(len(seg.Leaves))
+	}
+	return n, ctx.Err()
+}

@@ -1,0 +1,71 @@
+package journal
+
+import (
+	"context"
+	"crypto"
+	"crypto/ed25519"
+	"encoding/base64"
+	"fmt"
+
+	"github.com/linewatch/linewatch/shared/event"
+	"github.com/linewatch/linewatch/shared/evidence"
+)
+
+// ChangeKey hands the signing of all active logs to another Ed25519 key. Each
+// log's commit is cut at its leaf log.key, the last one that the old key covers.
+// When it returns nil the change is durable; from then on the journal must be
+// opened with the new key.
+func (j *Journal) ChangeKey(ctx context.Context, signer crypto.Signer, reason string) error {
+	pub, ok := signer.Public().(ed25519.PublicKey)
+	if !ok {
+		return fmt.Errorf("journal: new signing key is %T, need Ed25519", signer.Public())
+	}
+	return j.do(ctx, func() error { return j.changeKey(signer, pub, reason) })
+}
+
+func (j *Journal) changeKey(signer crypto.Signer, pub ed25519.PublicKey, reason string) error {
+	b := &batch{}
+	old := map[*logState][]keyRecord{}
+	signers := map[*logState]*evidence.Signer{}
+	for _, l := range j.sortedLogs() {
+		if l.rec.State != stateActive {
+			continue
+		}
+		s, err := evidence.NewSigner(l.rec.Origin, signer)
+		if err != nil {
+			return fmt.Errorf("log %s: %w", l.rec.Origin, err)
+		}
+		leaf, err := j.ownEvent(event.TypeLogKey, l.class, map[string]any{
+			"origin": l.rec.Origin, "reason": reason,
+			"publicKey": base64.StdEncoding.EncodeToString(pub), "previous": base64.StdEncoding.EncodeToString(j.pub),
+		})
+		if err != nil {
+			return err
+		}
+		b.parts = append(b.parts, &part{class: l.class, log: l, leaves: [][]byte{leaf.Bytes}})
+		b.changed = append(b.changed, l)
+		old[l], signers[l] = l.rec.Keys, s
+	}
+	j.mu.Lock()
+	for _, l := range b.changed {
+		keys := append([]keyRecord{}, l.rec.Keys...)
+		keys[len(keys)-1].Last = l.size + 1
+		l.rec.Keys = append(keys, keyRecord{Key: pub, ID: keyID(pub), After: l.size + 1})
+	}
+	j.mu.Unlock()
+	b.done = func() {
+		for l, s := range signers {
+			l.signer = s
+		}
+		j.opts.Signer, j.pub, j.keyID = signer, pub, keyID(pub)
+	}
+	if err := j.commit(b); err != nil {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		for l, keys := range old {
+			l.rec.Keys = keys
+		}
+		return fmt.Errorf("journal: change key: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package journal
+
+import (
+	"bufio"
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/linewatch/linewatch/agent/source"
+	"github.com/linewatch/linewatch/shared/event"
+	"github.com/linewatch/linewatch/shared/evidence"
+)
+
+const helperVariable = "LINEWATCH_JOURNAL_HELPER"
+
+// TestMain lets the test binary be the process that is killed.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(helperVariable); dir != "" {
+		writeForEver(dir)
+	}
+	os.Exit(m.Run())
+}
+
+func helperOptions(dir string) Options {
+	seed := sha256.Sum256([]byte("helper"))
+	key := ed25519.NewKeyFromSeed(seed[:])
+	return Options{
+		Dir: dir, MaxFile: 1 << 20, Quota: 1 << 30, Ballast: -1, Signer: key,
+		AgentID: evidence.AgentID(key.Public().(ed25519.PublicKey)), Station: "plant/line/st01", Version: "test",
+	}
+}
+
+// writeForEver goes on behind the number in the positions and says each number
+// on standard output after it was acknowledged.
+func writeForEver(dir string) {
+	j, err := Open(context.Background(), helperOptions(dir))
+	if err != nil {
+		fmt.Println("error", err)
+		os.Exit(1)
+	}
+	n := 0
+	if p := j.Positions("test")["n"]; p != nil {
+		n, _ = strconv.Atoi(string(p))
+	}
+	fmt.Println("from", n)
+	for {
+		count := 1 + rand.IntN(60)
+		batch := append(leaves(event.Manufacturing, n, count), leaves(event.Security, n, count)...)
+		at := []source.Position{{Source: "test", Set: map[string][]byte{"n": []byte(strconv.Itoa(n + count))}}}
+		if _, err := j.Append(context.Background(), batch, at); err != nil {
+			fmt.Println("error", err)
+			os.Exit(1)
+		}
+		n += count
+		fmt.Println("acked", n)
+	}
+}
+
+func TestKillingTheProcessAtRandomLosesNothingThatWasAcknowledged(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	acked := 0
+	for round := range 12 {
+		cmd := exec.Command(exe)
+		cmd.Env = append(os.Environ(), helperVariable+"="+dir)
+		out, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		lines := bufio.NewScanner(out)
+		life := time.AfterFunc(time.Duration(20+rand.IntN(200))*time.Millisecond, func() { cmd.Process.Kill() })
+		for lines.Scan() {
+			word, number, _ := strings.Cut(lines.Text(), " ")
+			require.NotEqual(t, "error", word, lines.Text())
+			n, err := strconv.Atoi(number)
+			require.NoError(t, err)
+			require.GreaterOrEqual(t, n, acked, "round %d lost what was acknowledged", round)
+			acked = n
+		}
+		cmd.Wait()
+		life.Stop()
+	}
+	require.Greater(t, acked, 1000, "the helper must have worked")
+
+	j := open(t, helperOptions(dir))
+	require.Greater(t, len(j.files), 2, "the roll must be among what was killed")
+	reports, err := j.Verify(t.Context(), nil)
+	require.NoError(t, err)
+	for _, r := range reports {
+		require.Empty(t, r.Error, r.Name)
+	}
+	for _, class := range []event.Class{event.Manufacturing, event.Security} {
+		want := 0
+		l := logOf(t, j, class)
+		require.Zero(t, l.Kept)
+		for _, text := range readBack(t, j, l, public(helperOptions(dir))) {
+			var got struct{ N *int }
+			require.NoError(t, json.Unmarshal([]byte(text), &got))
+			if got.N != nil {
+				require.Equal(t, want, *got.N, "%s: each number once and in order", class)
+				want++
+			}
+		}
+		require.GreaterOrEqual(t, want, acked)
+	}
+	for _, l := range j.Logs() {
+		require.Equal(t, stateActive, l.State, "no successor is needed after a kill")
+	}
+}
