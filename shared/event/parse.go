@@ -13,11 +13,16 @@ import (
 // envelope. The error is a *ProfileError.
 func Check(leaf []byte) error {
 	s := newScanner(leaf)
+	var room [keyRoom]span
+	s.keys = room[:0]
 	if err := s.whole(); err != nil {
 		return err
 	}
 	return nil
 }
+
+// keyRoom is the number of open keys that an ordinary event stays below.
+const keyRoom = 48
 
 func newScanner(leaf []byte) scanner { return scanner{b: leaf, limit: MaxDepth} }
 
@@ -59,8 +64,7 @@ func (s *scanner) end() *ProfileError {
 // texts share one copy of it.
 func Parse(leaf []byte) (*Event, []Problem, error) {
 	p := parser{scanner: newScanner(leaf)}
-	// Room for the keys of an ordinary event without growing.
-	var room [40]span
+	var room [keyRoom]span
 	p.keys = room[:0]
 	p.all = string(leaf)
 	p.e = &Event{Severity: SeverityInfo}

@@ -2,7 +2,9 @@ package event
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"strconv"
 	"unicode/utf8"
 )
@@ -41,10 +43,8 @@ type scanner struct {
 
 // span is one text token without its quotes; plain means: no escapes inside.
 type span struct {
-	from, to int
+	from, to uint32
 	plain    bool
-	// text is the unescaped key of a token with escapes.
-	text []byte
 }
 
 func (s *scanner) fail(at int, reason string) *ProfileError {
@@ -205,11 +205,8 @@ func (s *scanner) key(o *members) (span, *ProfileError) {
 	if err != nil {
 		return span{}, err
 	}
-	if !key.plain {
-		key.text = unescape(s.b[key.from:key.to])
-	}
 	if s.repeated(key, o) {
-		return span{}, s.fail(key.from-1, "key used twice")
+		return span{}, s.fail(int(key.from)-1, "key used twice")
 	}
 	s.keys = append(s.keys, key)
 	s.put(s.b[key.from-1 : key.to+1]...)
@@ -232,6 +229,9 @@ func (s *scanner) repeated(key span, o *members) bool {
 	name := s.name(key)
 	if len(seen) < manyKeys {
 		for _, other := range seen {
+			if other.plain && int(other.to-other.from) != len(name) {
+				continue
+			}
 			if bytes.Equal(s.name(other), name) {
 				return true
 			}
@@ -255,7 +255,7 @@ func (s *scanner) name(key span) []byte {
 	if key.plain {
 		return s.b[key.from:key.to]
 	}
-	return key.text
+	return unescape(s.b[key.from:key.to])
 }
 
 func (s *scanner) array() *ProfileError {
@@ -293,19 +293,39 @@ var special = func() (t [256]bool) {
 	return t
 }()
 
+// nextSpecial returns the first index from i on whose byte is special, len(b)
+// for none. It looks at eight bytes at once: a subtraction borrows into the top
+// bit of each byte that is below the subtrahend, and the lowest byte so marked
+// is always a true one.
+func nextSpecial(b []byte, i int) int {
+	const (
+		ones = 0x0101010101010101
+		tops = 0x8080808080808080
+	)
+	for ; i+8 <= len(b); i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:])
+		marked := (w | (w - 0x20*ones) | (w ^ '"'*ones - ones) | (w ^ '\\'*ones - ones)) & tops
+		if marked != 0 {
+			return i + bits.TrailingZeros64(marked)/8
+		}
+	}
+	for i < len(b) && !special[b[i]] {
+		i++
+	}
+	return i
+}
+
 // text scans a string token that starts at the quote.
 func (s *scanner) text() (span, *ProfileError) {
 	b, i := s.b, s.i+1
-	out := span{from: i, plain: true}
+	out := span{from: uint32(i), plain: true}
 	for i < len(b) {
-		c := b[i]
-		if !special[c] {
-			i++
-			continue
+		if i = nextSpecial(b, i); i == len(b) {
+			break
 		}
-		switch {
+		switch c := b[i]; {
 		case c == '"':
-			out.to, s.i = i, i+1
+			out.to, s.i = uint32(i), i+1
 			return out, nil
 		case c == '\\':
 			out.plain = false
