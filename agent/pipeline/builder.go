@@ -1,0 +1,195 @@
+package pipeline
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/linewatch/linewatch/agent/journal"
+	"github.com/linewatch/linewatch/agent/source"
+	"github.com/linewatch/linewatch/shared/event"
+)
+
+const (
+	maxProblems = 20   // of one event
+	maxReason   = 200  // bytes of one problem
+	maxSample   = 1024 // bytes of a refused event_data in quarantine
+)
+
+// builder collects the leaves of one batch.
+type builder struct {
+	o      *Options
+	now    time.Time
+	leaves []journal.Leaf
+	failed []error // events that could not even be quarantined
+}
+
+// draft is an event in the making, with what must still be decided.
+type draft struct {
+	ev   *event.Event
+	info event.TypeInfo
+	obj  object
+}
+
+// begin fills in the envelope that a reading's event has.
+func (b *builder) begin(r *source.Reading, typ string) *draft {
+	p := r.Point
+	if p == nil {
+		p = &source.Point{Kind: "agent"}
+	}
+	info, _ := event.Lookup(typ)
+	class, severity := event.Defaults(typ)
+	e := &event.Event{
+		ID: event.NewID(b.now), Type: typ, Class: class, Severity: severity,
+		Station: p.Station, Equipment: short(p.Equipment), Signal: short(p.Signal),
+		Salt: event.NewSalt(),
+		Metadata: event.Metadata{
+			Catalogue: event.CatalogueVersion, Agent: event.Clean(b.o.Version), Problems: r.Problems,
+		},
+		Source: &event.Source{
+			Kind: event.Clean(p.Kind), Endpoint: short(p.Endpoint), Item: event.Clean(p.Item),
+			OriginalID: short(r.OriginalID),
+		},
+	}
+	if len(e.Metadata.Problems) > 0 { // the reading keeps its own list
+		e.Metadata.Problems = append([]event.Problem(nil), r.Problems...)
+	}
+	d := &draft{ev: e, info: info}
+	if err := event.ValidStation(e.Station); err != nil {
+		if e.Station != "" {
+			d.problem("station", err.Error())
+		}
+		e.Station = b.o.Station
+	}
+	if !event.ValidType(typ) {
+		d.problem("event_type", fmt.Sprintf("%q is no event type", typ))
+		e.Type = event.TypeIngestQuarantined
+	}
+	d.times(b.now, r)
+	return d
+}
+
+func (d *draft) problem(field, reason string) {
+	if len(d.ev.Metadata.Problems) < maxProblems {
+		d.ev.Metadata.Problems = append(d.ev.Metadata.Problems, event.Problem{
+			Field: event.Shorten(event.Clean(field), maxReason), Reason: event.Shorten(event.Clean(reason), maxReason),
+		})
+	}
+}
+
+// weigh applies what the configuration says of class and severity.
+func (d *draft) weigh(p *source.Point) {
+	if p == nil {
+		return
+	}
+	if p.Class.Valid() {
+		d.ev.Class = p.Class
+	}
+	if p.HasSeverity {
+		d.ev.Severity = p.Severity
+	}
+}
+
+// finish completes event_data and adds the leaf.
+func (b *builder) finish(d *draft, r *source.Reading) {
+	d.required(r)
+	d.ev.Data = d.obj.bytes()
+	b.person(d, r)
+	for _, field := range event.Missing(d.info, d.ev.Data) {
+		d.problem("event_data."+field, "required by the catalogue, not given")
+	}
+	if d.ev.Context == nil {
+		d.ev.Context = contextOf(r)
+	}
+	b.write(d, r)
+}
+
+// write makes the leaf; what does not fit becomes a quarantine event, so that
+// nothing is dropped without a word.
+func (b *builder) write(d *draft, r *source.Reading) {
+	leaf, err := d.ev.AppendLeaf(make([]byte, 0, len(d.ev.Data)+len(d.ev.Context)+896))
+	if err == nil {
+		b.leaves = append(b.leaves, journal.Leaf{Class: d.ev.Class, Bytes: leaf})
+		return
+	}
+	if d.ev.Type == event.TypeIngestQuarantined {
+		b.failed = append(b.failed, err)
+		return
+	}
+	reason := err.Error()
+	if errors.Is(err, event.ErrTooLarge) {
+		reason = "event larger than 64 KiB"
+	}
+	b.quarantine(r, d.ev.Type, reason, d.ev.Data)
+}
+
+// quarantine records that an event could not be made, with the beginning of what
+// it would have carried.
+func (b *builder) quarantine(r *source.Reading, typ, reason string, data []byte) {
+	d := b.begin(&source.Reading{Point: r.Point, ReceivedAt: r.ReceivedAt, OriginalID: r.OriginalID},
+		event.TypeIngestQuarantined)
+	text, encoding := sample(data)
+	name, item := "agent", ""
+	if r.Point != nil {
+		name, item = r.Point.Source, r.Point.Item
+	}
+	d.obj.values(d, map[string]any{
+		"source": event.Clean(name), "item": event.Clean(item), "reason": event.Shorten(event.Clean(reason), maxReason),
+		"eventType": event.Clean(typ), "bytes": len(data), "sample": text, "encoding": encoding,
+	})
+	d.ev.Data = d.obj.bytes()
+	b.write(d, r)
+}
+
+func sample(data []byte) (text, encoding string) {
+	cut := event.Shorten(string(data[:min(len(data), maxSample+utf8.UTFMax)]), maxSample)
+	if utf8.ValidString(cut) && strings.IndexByte(cut, 0) < 0 {
+		return cut, "text"
+	}
+	return base64.StdEncoding.EncodeToString(data[:min(len(data), maxSample)]), "base64"
+}
+
+// occurrence makes the event that a source, or the agent, raised itself.
+func (b *builder) occurrence(r *source.Reading) {
+	o := r.Occurrence
+	d := b.begin(r, o.Type)
+	if o.Severity != nil {
+		d.ev.Severity = *o.Severity
+	}
+	d.obj.values(d, o.Data)
+	b.finish(d, r)
+}
+
+// contextOf tells what the way of the reading says of it, nil for nothing.
+func contextOf(r *source.Reading) json.RawMessage {
+	if !r.Retained && !r.Dup && r.Quality == 0 && r.Seq == 0 {
+		return nil
+	}
+	c := []byte{'{'}
+	add := func(text string) {
+		if len(c) > 1 {
+			c = append(c, ',')
+		}
+		c = append(c, text...)
+	}
+	if r.Retained {
+		add(`"retained":true`)
+	}
+	if r.Dup {
+		add(`"repeat":"possible"`)
+	}
+	if r.Quality != 0 {
+		add(fmt.Sprintf(`"quality":"0x%08X"`, r.Quality))
+	}
+	if r.Seq != 0 && r.Seq <= event.MaxInteger {
+		add(fmt.Sprintf(`"sequence":%d`, r.Seq))
+	}
+	return append(c, '}')
+}
+
+// short makes a text fit a field of the envelope.
+func short(s string) string { return event.Shorten(event.Clean(s), event.MaxText) }

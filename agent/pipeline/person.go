@@ -1,0 +1,134 @@
+package pipeline
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"github.com/linewatch/linewatch/agent/source"
+	"github.com/linewatch/linewatch/agent/source/rawjson"
+	"github.com/linewatch/linewatch/shared/event"
+	"github.com/linewatch/linewatch/shared/wire"
+)
+
+// removed stands for a user name where no key makes a pseudonym of it.
+const removed = "removed"
+
+// person takes the user name out of the event: user_id and every text of
+// event_data that is the name become the pseudonym. Without a key the name goes
+// and a problem says so.
+func (b *builder) person(d *draft, r *source.Reading) {
+	name := strings.TrimSpace(event.Clean(r.User))
+	if name == "" {
+		return
+	}
+	plant, _, _ := strings.Cut(d.ev.Station, "/")
+	stand := removed
+	var key []byte
+	ok := false
+	if b.o.Pseudonyms != nil {
+		key, ok = b.o.Pseudonyms.Key(plant, d.ev.CollectedAt.Year())
+	}
+	if ok {
+		stand = event.Pseudonym(key, name)
+		d.ev.UserID = stand
+	} else {
+		d.problem("user_id", fmt.Sprintf("no pseudonym key for %s in %d: the name was left out", plant, d.ev.CollectedAt.Year()))
+	}
+	out := replaceText(d.ev.Data, name, stand)
+	for _, field := range []string{"userId", "by"} {
+		if !ok || d.obj.has(field) || !contains(d.info.Required, field) {
+			continue
+		}
+		d.obj.names = append(d.obj.names, field)
+		out = addText(out, field, stand)
+	}
+	d.ev.Data = out
+	if strings.EqualFold(strings.TrimSpace(d.ev.Source.OriginalID), name) {
+		d.ev.Source.OriginalID = stand
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// addText adds a member to an object; name and value need no escapes.
+func addText(obj []byte, name, value string) []byte {
+	out := append([]byte(nil), obj[:len(obj)-1]...)
+	if len(out) > 1 {
+		out = append(out, ',')
+	}
+	return fmt.Appendf(out, `"%s":"%s"}`, name, value)
+}
+
+// replaceText replaces every text value of a document that is the name, without
+// regard to case and outer space. Keys stay.
+func replaceText(doc []byte, name, with string) []byte {
+	var out []byte
+	from := 0
+	for i := 0; i < len(doc); {
+		if doc[i] != '"' {
+			i++
+			continue
+		}
+		end := rawjson.Skip(doc, i)
+		isKey := end < len(doc) && doc[end] == ':'
+		if text, ok := rawjson.Text(doc[i:end]); ok && !isKey && strings.EqualFold(strings.TrimSpace(text), name) {
+			out = append(out, doc[from:i]...)
+			out = append(out, '"')
+			out = append(out, with...)
+			out = append(out, '"')
+			from = end
+		}
+		i = end
+	}
+	if out == nil {
+		return doc
+	}
+	return append(out, doc[from:]...)
+}
+
+// Keys are the pseudonym keys that the aggregator handed out; they may be
+// replaced while the pipeline runs.
+type Keys struct {
+	m atomic.Pointer[map[plantYear][]byte]
+}
+
+type plantYear struct {
+	plant string
+	year  int
+}
+
+var _ Pseudonyms = (*Keys)(nil)
+
+// Set replaces the keys; a key that is no base64 of at least 16 bytes is an error
+// and leaves the old ones.
+func (k *Keys) Set(list []wire.PseudonymKey) error {
+	m := make(map[plantYear][]byte, len(list))
+	for _, key := range list {
+		raw, err := base64.StdEncoding.DecodeString(key.Key)
+		if err != nil || len(raw) < 16 {
+			return fmt.Errorf("pseudonym key of %s for %d is damaged", key.Plant, key.Year)
+		}
+		m[plantYear{key.Plant, key.Year}] = raw
+	}
+	k.m.Store(&m)
+	return nil
+}
+
+// Key implements Pseudonyms.
+func (k *Keys) Key(plant string, year int) ([]byte, bool) {
+	m := k.m.Load()
+	if m == nil {
+		return nil, false
+	}
+	key, ok := (*m)[plantYear{plant, year}]
+	return key, ok
+}
