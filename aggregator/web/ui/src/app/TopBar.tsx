@@ -1,5 +1,5 @@
 import { Menu } from '@mantine/core'
-import { IconCheck, IconHandClick, IconLogout, IconMoon, IconSun, IconUser } from '@tabler/icons-react'
+import { IconCheck, IconHandFinger, IconLogout, IconMoon, IconSun, IconUser } from '@tabler/icons-react'
 import { useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useEffect, useState } from 'react'
@@ -69,7 +69,7 @@ function Switches() {
     <>
       <button className="button plain icon" aria-pressed={denser} aria-label={t.bar.touch} title={denser ? t.bar.desk : t.bar.touch}
         onClick={() => set({ density: denser ? 'desk' : 'touch' })}>
-        <IconHandClick size={20} stroke={1.7} />
+        <IconHandFinger size={20} stroke={1.7} />
       </button>
       <button className="button plain icon" aria-label={theme === 'dark' ? t.bar.light : t.bar.dark} title={theme === 'dark' ? t.bar.light : t.bar.dark}
         onClick={() => set({ theme: theme === 'dark' ? 'light' : 'dark' })}>

@@ -32,7 +32,8 @@ function read(): Choices {
 const dark = matchMedia('(prefers-color-scheme: dark)')
 const coarse = matchMedia('(pointer: coarse)')
 
-function useMatch(query: MediaQueryList): boolean {
+/** Whether a media query matches, also when it changes. */
+export function useMatch(query: MediaQueryList): boolean {
   const [matches, setMatches] = useState(query.matches)
   useEffect(() => {
     const listen = () => setMatches(query.matches)

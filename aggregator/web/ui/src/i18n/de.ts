@@ -1,2 +1,60 @@
-import { en, type Texts } from './en'
-export const de: Texts = { ...en, locale: 'de', name: 'Deutsch' }
+import type { Texts } from './en'
+import { sentences, words } from './sentences.de'
+
+export const de: Texts = {
+  locale: 'de',
+  name: 'Deutsch',
+  sentences,
+  words,
+  app: { loading: 'Wird geladen', skip: 'Zur Seite springen', retry: 'Noch einmal', close: 'Schließen', cancel: 'Abbrechen', back: 'Zurück zur Liste' },
+  nav: { main: 'Seiten', events: 'Ereignisse' },
+  bar: {
+    search: 'Ereignisse, Stationen, Personen suchen', live: 'Live', connecting: 'Verbinde', lost: 'Verbindung verloren. Neuer Versuch läuft',
+    rate: '{n} Ereignisse/s', plantTime: 'Werkszeit', ownTime: 'Eigene Zeit', utc: 'UTC-Zeit', touch: 'Größere Zeilen und Knöpfe', desk: 'Dichtere Zeilen',
+    dark: 'Dunkle Ansicht', light: 'Helle Ansicht', menu: 'Sie und Ihre Einstellungen', zone: 'Zeiten anzeigen in', zonePlant: 'Werkszeit',
+    zoneOwn: 'Zeit dieses Rechners', zoneUtc: 'UTC', language: 'Sprache', keys: 'Tasten-Kürzel', signOut: 'Abmelden', shortcuts: 'Tasten', roles: 'Rollen: {roles}',
+  },
+  signIn: {
+    title: 'Anmelden', name: 'Name', password: 'Kennwort', submit: 'Anmelden', wrong: 'Name oder Kennwort ist falsch. Bitte beides prüfen und noch einmal versuchen.',
+    slow: 'Zu viele Versuche. Bitte eine Minute warten.', unreachable: 'Der Server antwortet nicht. Bitte das Netz prüfen und noch einmal versuchen.',
+    failed: 'Anmelden gescheitert: {detail}', missing: 'Bitte Name und Kennwort eingeben.', note: 'Ohne Konto hilft Ihre Verwaltung.', busy: 'Anmeldung läuft',
+  },
+  severity: { debug: 'Debug', info: 'Hinweis', low: 'Niedrig', medium: 'Mittel', high: 'Hoch', critical: 'Kritisch' },
+  className: { security: 'Sicherheit', manufacturing: 'Fertigung', performance: 'Leistung', debug: 'Debug' },
+  events: {
+    title: 'Ereignisse', inView: '{n} passen', inViewCapped: 'mehr als {n} passen', range: 'Fester Zeitraum', filter: 'Ereignisse filtern',
+    placeholder: 'station:line3/** severity>=medium type:quality.* -user:p-9f*', copy: 'Link kopieren', copied: 'Link kopiert', copyFailed: 'Kopieren ist hier nicht erlaubt. Der Link steht in der Adresszeile.',
+    export: 'Ausleiten', pause: 'Anhalten', resume: 'Weiter', toLive: 'Zurück zu Live', paused: 'Angehalten.', newer: '{n} neuere', newerMany: 'mehr als {n} neuere', none: 'nichts Neueres',
+    time: 'Zeit', station: 'Station', what: 'Was geschah', list: 'Ereignisse, neueste zuerst', asOf: 'Verbindung verloren. Stand von {time}.',
+    only: 'Nur {value}', not: 'Ohne {value}', clear: 'Filter leeren', help: 'So wird gefiltert', empty: 'Kein Ereignis passt zu diesem Filter.', emptyHint: 'Filter leeren oder einen längeren Zeitraum wählen.',
+    emptyAll: 'Noch keine Ereignisse.', emptyAllHint: 'Sie erscheinen, sobald ein Agent das erste sendet. Sie sehen nur Stationen Ihres Bereichs.', failed: 'Die Ereignisse konnten nicht geladen werden: {detail}',
+    forbidden: 'Ihre Rolle darf keine Ereignisse lesen.', forbiddenHint: 'Wenn Sie sie brauchen, bitten Sie um die Rolle viewer oder maintenance.', more: 'Ältere Ereignisse werden geladen', end: 'Das sind alle Ereignisse dieses Filters.',
+    useSuggestion: '{text} einsetzen', gapNote: 'Eine langsame Verbindung hat Ereignisse übersprungen; die Liste wurde neu geladen.',
+  },
+  chips: { label: 'Schnellfilter', urgent: 'Hoch und kritisch', quality: 'Qualität', equipment: 'Anlagen', security: 'Sicherheit', changes: 'Änderungen' },
+  histogram: {
+    label: 'Ereignisse über der Zeit, {from} bis {to}', drag: 'Ziehen, um einen Zeitraum zu wählen', span: 'Zeitraum', m15: '15 min', h1: '1 h', h8: '8 h', d1: '24 h', d7: '7 Tage', custom: 'Gewählter Zeitraum', any: 'Jede Zeit',
+    bucket: '{time}: {n} Ereignisse', urgent: '{n} hoch oder kritisch', failed: 'Keine Zeitleiste: {detail}', zoomOut: 'Ganzer Zeitraum',
+  },
+  detail: {
+    label: 'Ereignis', time: 'Zeit', received: 'Empfangen', station: 'Station', equipment: 'Anlage', signal: 'Signal', type: 'Typ', severity: 'Schwere', class: 'Art', person: 'Person', ip: 'Adresse', id: 'Ereignis-Id', correlation: 'Gehört zu',
+    source: 'Quelle', clock: 'Uhr der Station', clockOff: 'geht um {d} falsch', data: 'Einzelheiten', context: 'Umstände', place: 'Platz im Log', placeText: 'Nummer {index} von Log {log}', origin: 'Woher es kam', problems: 'Was nicht stimmt',
+    sourceTime: 'Die Quelle sagt {time}; gezeigt zur Zeit des Eingangs.', sealed: 'versiegelt', curve: 'Kurve rundherum', notFound: 'Dieses Ereignis ist hier nicht.', notFoundHint: 'Vielleicht liegt es außerhalb Ihres Bereichs, oder der Link ist beschädigt.',
+    failed: 'Das Ereignis konnte nicht geladen werden: {detail}', twice: 'Diese Id wurde {n}-mal mit verschiedenem Inhalt benutzt. Gezeigt wird das erste.', text: 'Signierter Text', showText: 'Signierten Text zeigen', hideText: 'Signierten Text verbergen',
+    filterFor: 'Nur Ereignisse mit diesem Wert', filterOut: 'Ohne Ereignisse mit diesem Wert', late: '{d} später',
+  },
+  evidence: {
+    title: 'Beweis', checking: 'Wird geprüft', anchored: 'Unverändert, seit die Station es signiert hat', consistent: 'In sich stimmig, nicht verankert', broken: 'Passt nicht zu seinem Siegel. Verlassen Sie sich nicht darauf.',
+    contradicted: 'Signiert mit einem Schlüssel, den Ihre Vertrauensdatei für diese Station nicht kennt.', anchoredHint: 'Der Schlüssel der Station steht in Ihrer Vertrauensdatei „{name}“. Ein Siegel beweist, dass nichts später geändert wurde, nicht dass die Station die Wahrheit sagte.',
+    consistentHint: 'Auch die Schlüssel kamen von diesem Server. Laden Sie eine Vertrauensdatei mit dem Fingerabdruck, der bei der Aufnahme der Station gedruckt wurde, um es zu verankern.',
+    station: 'Vom Agenten der Station signiert', stationFact: 'Ed25519, Schlüssel {key}', tree: 'Teil des versiegelten Logs', treeFact: '{hashes} Hashes führen zur Wurzel {root}', cosigned: 'Wurzel vom Server gegengezeichnet', cosignedFact: '{name}, {time}',
+    text: 'Gezeigter Text ist der signierte Text', textFact: '{bytes} Bytes', not: 'Nicht bewiesen: {reason}', took: 'Hier geprüft in {ms} ({crypto}), nicht vom Server.', download: 'Beweis herunterladen', offline: 'Prüfen ohne diesen Server: linewatch-verify --trust DATEI {file}',
+    load: 'Vertrauensdatei laden', forget: 'Vertrauensdatei vergessen', badTrust: 'Diese Vertrauensdatei ist nicht brauchbar: {reason}.', unavailable: 'Der Beweis konnte nicht geladen werden: {detail}', waiting: 'Noch kein Beweis: {detail}',
+  },
+  around: { title: 'Rundherum an {station}', failed: 'Die Nachbarn konnten nicht geladen werden: {detail}', alone: 'Sonst geschah an dieser Station um diese Zeit nichts.', this: 'dieses Ereignis' },
+  export: {
+    csv: 'Als Tabelle (CSV)', jsonl: 'Als JSON-Zeilen', running: '{n} Ereignisse gelesen', done: '{n} Ereignisse ausgeleitet', doneCapped: 'Die ersten {n} Ereignisse sind ausgeleitet; es gibt mehr. Wählen Sie für den Rest einen kürzeren Zeitraum.', failed: 'Nach {n} Ereignissen abgebrochen: {detail}',
+  },
+  keys: { title: 'Tasten', search: 'Filter', next: 'Nächstes Ereignis', previous: 'Voriges Ereignis', pause: 'Anhalten oder weiter', open: 'Ereignis öffnen', close: 'Ereignis schließen', off: 'Tasten-Kürzel sind aus. Sie lassen sich in Ihrem Menü einschalten.' },
+  errors: { 0: 'der Server antwortet nicht', 403: 'Ihre Rolle erlaubt es nicht', 429: 'zu viele Anfragen, bitte kurz warten', 500: 'der Server hat ein Problem' },
+}

@@ -52,7 +52,7 @@ export const sentences: Record<string, readonly string[]> = {
   'maintenance.event': ['{equipmentId}: {kind:w} maintenance, {phase:w}', '{equipmentId}: maintenance {phase:w}', 'Maintenance'],
   'maintenance.due': ['{equipmentId}: {kind:w} due by {dueBy}', 'Maintenance is due'],
   'maintenance.lockout': ['{equipmentId}: lock-out {state:w}', 'Lock-out'],
-  'material.flow': ['{materialId}: {action:w}, {quantity}', '{materialId}: {action:w}', 'Material moved'],
+  'material.flow': ['{materialId} {action:w} (lot {lot})', '{materialId}: {action:w}', 'Material moved'],
   'batch.event': ['Batch {batchId}: {phase:w}', 'Batch changed its phase'],
   'integration.exchange': ['{system}: {message} {result:w}', '{system}: {result:w}', 'Exchange with another system'],
   'comm.lost': ['Connection to {peer} lost: {reason}', 'Connection to {peer} lost', 'A connection was lost'],

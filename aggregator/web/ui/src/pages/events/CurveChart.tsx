@@ -18,9 +18,9 @@ export default function Curve({ curve, at, zone }: { curve: NonNullable<Leaf['cu
     if (!box.current || !data) return
     const line = colour('--text'), axis = { stroke: colour('--text-2'), grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false }, font: '12px Inter Variable' }
     const plot = new uPlot({
-      width: box.current.clientWidth, height: 150, cursor: { drag: { x: false, y: false } }, legend: { show: false }, padding: [8, 8, 0, 0],
+      width: box.current.clientWidth, height: 140, cursor: { drag: { x: false, y: false } }, legend: { show: false }, padding: [8, 8, 0, 0],
       scales: { x: { time: false } },
-      axes: [{ ...axis, values: (_, splits) => splits.map(s => clock(s, zone)), space: 80 }, { ...axis, size: 52 }],
+      axes: [{ ...axis, values: (_, splits) => splits.map(s => clock(s, zone)), space: 80, size: 28 }, { ...axis, size: 52 }],
       series: [{}, { stroke: line, width: 1.2, points: { show: false } }, { stroke: line, width: 1.2, points: { show: false } }],
       bands: [{ series: [2, 1], fill: colour('--line') }],
       hooks: { draw: [u => markTime(u, at, colour('--action'))] },

@@ -1,10 +1,12 @@
-import { IconArrowLeft, IconMinus, IconPlus, IconX } from '@tabler/icons-react'
+import { Menu } from '@mantine/core'
+import { IconArrowLeft, IconFilter, IconMinus, IconPlus, IconX } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { lazy, Suspense, useEffect, useRef, type ReactNode } from 'react'
 import { api, ApiError } from '../../api/client'
-import type { EventDetail, StoredEvent } from '../../api/types'
+import type { EventDetail, Json, StoredEvent } from '../../api/types'
+import { useSettings } from '../../app/settings'
 import { fill, useTexts } from '../../i18n'
-import { duration, person, plain } from '../../i18n/sentence'
+import { duration, measure, person, plain } from '../../i18n/sentence'
 import { offsetLabel } from '../../live/time'
 import { termText, type Field } from '../../live/query'
 import { Mark } from '../../ui/Mark'
@@ -67,9 +69,10 @@ function Body({ e, onOpen, onClose, onTerm }: { e: EventDetail } & Pick<Props, '
       {e.others && e.others.length > 0 && <p className="note detail-note">{fill(t.detail.twice, { n: e.others.length + 1 })}</p>}
       <Facts e={e} onTerm={onTerm} />
       <Problems e={e} />
-      {e.leaf.curve && <section className="detail-part"><h3>{t.detail.curve}</h3><Suspense fallback={null}><Curve curve={e.leaf.curve} at={Date.parse(e.leaf.timestamp)} zone={words.zone} /></Suspense></section>}
       <EvidencePart e={e} />
+      {e.leaf.curve && <section className="detail-part"><h3>{t.detail.curve}</h3><Suspense fallback={null}><Curve curve={e.leaf.curve} at={Date.parse(e.leaf.timestamp)} zone={words.zone} /></Suspense></section>}
       <Around e={e} onOpen={onOpen} />
+      <Origin e={e} onTerm={onTerm} />
     </>
   )
 }
@@ -77,19 +80,37 @@ function Body({ e, onOpen, onClose, onTerm }: { e: EventDetail } & Pick<Props, '
 interface FactProps { name: string; children: ReactNode; field?: Field; path?: string[]; value?: string; onTerm?: (term: string) => void }
 
 function Fact({ name, children, field, path = [], value, onTerm }: FactProps) {
-  const t = useTexts()
-  const term = (not: boolean) => termText({ field: field!, path, op: ':', not, values: [value!] })
   return (
     <div className="fact">
       <dt>{name}</dt>
       <dd>{children}</dd>
-      {field && value && onTerm && (
-        <dd className="fact-acts">
-          <button aria-label={`${t.detail.filterFor}: ${name}`} title={t.detail.filterFor} onClick={() => onTerm(term(false))}><IconPlus size={14} /></button>
-          <button aria-label={`${t.detail.filterOut}: ${name}`} title={t.detail.filterOut} onClick={() => onTerm(term(true))}><IconMinus size={14} /></button>
-        </dd>
-      )}
+      {field && value && onTerm && <FactActs name={name} onTerm={not => onTerm(termText({ field, path, op: ':', not, values: [value] }))} />}
     </div>
+  )
+}
+
+/** Filter for a field, or without it: two small buttons, or a menu for fingers. */
+function FactActs({ name, onTerm }: { name: string; onTerm: (not: boolean) => void }) {
+  const t = useTexts()
+  const { density } = useSettings()
+  if (density === 'touch') {
+    return (
+      <dd className="fact-acts">
+        <Menu position="bottom-end">
+          <Menu.Target><button className="button plain icon" aria-label={`${t.events.filter}: ${name}`}><IconFilter size={18} stroke={1.7} /></button></Menu.Target>
+          <Menu.Dropdown>
+            <Menu.Item leftSection={<IconPlus size={16} />} onClick={() => onTerm(false)}>{t.detail.filterFor}</Menu.Item>
+            <Menu.Item leftSection={<IconMinus size={16} />} onClick={() => onTerm(true)}>{t.detail.filterOut}</Menu.Item>
+          </Menu.Dropdown>
+        </Menu>
+      </dd>
+    )
+  }
+  return (
+    <dd className="fact-acts">
+      <button aria-label={`${t.detail.filterFor}: ${name}`} title={t.detail.filterFor} onClick={() => onTerm(false)}><IconPlus size={14} /></button>
+      <button aria-label={`${t.detail.filterOut}: ${name}`} title={t.detail.filterOut} onClick={() => onTerm(true)}><IconMinus size={14} /></button>
+    </dd>
   )
 }
 
@@ -97,52 +118,89 @@ function Facts({ e, onTerm }: { e: StoredEvent; onTerm: (term: string) => void }
   const words = useWords()
   const { t } = words
   const { leaf, stored } = e
-  const at = Date.parse(stored.at), delay = Date.parse(stored.received_at) - at
-  const own = (name: string, field: Field, value: string | undefined, shown?: string) => value &&
-    <Fact name={name} field={field} value={value} onTerm={onTerm}><span className={field === 'id' || field === 'correlation' ? 'mono' : undefined} title={shown && shown !== value ? value : undefined}>{shown ?? value}</span></Fact>
+  const at = Date.parse(stored.at)
   return (
-    <section className="detail-part">
+    <section className="detail-part first">
       <dl className="facts">
         <Fact name={t.detail.time}><span title={leaf.timestamp}>{words.fullTime(at)}</span> <span className="second">{offsetLabel(at, words.zone)}</span></Fact>
-        {own(t.detail.station, 'station', leaf.station)}
-        {own(t.detail.equipment, 'equipment', leaf.equipment)}
-        {own(t.detail.signal, 'signal', leaf.signal)}
-        {own(t.detail.type, 'type', leaf.event_type)}
-        {own(t.detail.severity, 'severity', leaf.severity, t.severity[leaf.severity])}
-        {own(t.detail.class, 'class', leaf.class, t.className[leaf.class as keyof typeof t.className])}
-        {own(t.detail.person, 'user', leaf.user_id, leaf.user_id && person(leaf.user_id))}
-        {own(t.detail.ip, 'ip', leaf.source_ip)}
-        {own(t.detail.correlation, 'correlation', leaf.correlation_id)}
-        {own(t.detail.id, 'id', leaf.id)}
+        <Own name={t.detail.station} field="station" value={leaf.station} onTerm={onTerm} />
+        <Own name={t.detail.equipment} field="equipment" value={leaf.equipment} onTerm={onTerm} />
+        <Own name={t.detail.signal} field="signal" value={leaf.signal} onTerm={onTerm} />
+        <Own name={t.detail.type} field="type" value={leaf.event_type} onTerm={onTerm} />
+        <Own name={t.detail.severity} field="severity" value={leaf.severity} shown={t.severity[leaf.severity]} onTerm={onTerm} />
+        <Own name={t.detail.person} field="user" value={leaf.user_id} shown={leaf.user_id && person(leaf.user_id)} onTerm={onTerm} />
+        <Own name={t.detail.ip} field="ip" value={leaf.source_ip} onTerm={onTerm} />
+        <Own name={t.detail.correlation} field="correlation" value={leaf.correlation_id} onTerm={onTerm} />
       </dl>
       <DataFacts e={e} onTerm={onTerm} />
+    </section>
+  )
+}
+
+/** Where the event came from and where it is kept: for those who look closer. */
+function Origin({ e, onTerm }: { e: StoredEvent; onTerm: (term: string) => void }) {
+  const words = useWords()
+  const { t } = words
+  const { leaf, stored } = e
+  const delay = Date.parse(stored.received_at) - Date.parse(stored.at)
+  const source = leaf.source && [leaf.source.kind, leaf.source.endpoint, leaf.source.item].filter(Boolean).join(' · ')
+  return (
+    <section className="detail-part">
+      <h3>{t.detail.origin}</h3>
       <dl className="facts">
-        {leaf.source?.kind && <Fact name={t.detail.source}><span className="wrap">{[leaf.source.kind, leaf.source.endpoint, leaf.source.item].filter(Boolean).join(' · ')}</span></Fact>}
+        <Own name={t.detail.id} field="id" value={leaf.id} mono onTerm={onTerm} />
+        <Own name={t.detail.class} field="class" value={leaf.class} shown={t.className[leaf.class as keyof typeof t.className]} onTerm={onTerm} />
+        {source && <Fact name={t.detail.source}>{source}</Fact>}
         <Fact name={t.detail.received}><span title={stored.received_at}>{words.fullTime(Date.parse(stored.received_at))}</span>{delay >= 1000 && <span className="second"> {fill(t.detail.late, { d: duration(delay, t.locale) })}</span>}</Fact>
         {Math.abs(stored.clock_offset_ms ?? 0) >= 1000 && <Fact name={t.detail.clock}>{fill(t.detail.clockOff, { d: duration(stored.clock_offset_ms!, t.locale) })}</Fact>}
-        <Fact name={t.detail.place}>{fill(t.detail.placeText, { index: stored.index, log: '' })}<span className="mono">{stored.log}</span></Fact>
+        <Own name={t.detail.place} field="log" value={stored.log} shown={fill(t.detail.placeText, { index: stored.index, log: stored.log })} onTerm={onTerm} />
       </dl>
     </section>
+  )
+}
+
+interface OwnProps { name: string; field: Field; value: string | undefined; shown?: string; mono?: boolean; onTerm: (term: string) => void }
+
+/** A field of the envelope that can be searched for. */
+function Own({ name, field, value, shown, mono, onTerm }: OwnProps) {
+  if (!value) return null
+  return (
+    <Fact name={name} field={field} value={value} onTerm={onTerm}>
+      <span className={mono ? 'mono' : undefined} title={shown && shown !== value ? value : undefined}>{shown ?? value}</span>
+    </Fact>
   )
 }
 
 /** event_data and context, field by field; only plain values can be searched for. */
 function DataFacts({ e, onTerm }: { e: StoredEvent; onTerm: (term: string) => void }) {
   const t = useTexts()
-  const data = Object.entries(e.leaf.event_data ?? {}), context = Object.entries(e.leaf.context ?? {})
+  // The unit stands behind its value.
+  const measured = typeof e.leaf.event_data?.value === 'number' && typeof e.leaf.event_data.unit === 'string'
+  const data = Object.entries(e.leaf.event_data ?? {}).filter(([key]) => !(measured && key === 'unit'))
+  const context = Object.entries(e.leaf.context ?? {})
   const sealed = Object.keys(e.leaf.sealed ?? {})
   if (data.length + context.length + sealed.length === 0) return null
   return (
     <dl className="facts facts-data">
       {data.map(([key, value]) => (
         <Fact key={key} name={key} field={value !== null && typeof value !== 'object' ? 'data' : undefined} path={[key]} value={String(value)} onTerm={onTerm}>
-          <span className="wrap">{plain(value, t)}</span>
+          <Value value={value} unit={key === 'value' ? e.leaf.event_data?.unit : undefined} />
         </Fact>
       ))}
-      {context.map(([key, value]) => <Fact key={'c' + key} name={key}><span className="wrap">{plain(value, t)}</span></Fact>)}
+      {context.map(([key, value]) => <Fact key={'c' + key} name={key}><Value value={value} /></Fact>)}
       {sealed.map(path => <Fact key={'s' + path} name={path}><span className="second">{t.detail.sealed}</span></Fact>)}
     </dl>
   )
+}
+
+const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/
+
+/** One value of event_data: times in plant time, the measured value with its unit. */
+function Value({ value, unit }: { value: Json; unit?: Json }) {
+  const words = useWords()
+  if (typeof value === 'string' && time.test(value)) return <span title={value}>{words.fullTime(Date.parse(value))}</span>
+  if (typeof value === 'number' && typeof unit === 'string') return <span title={String(value)}>{measure(value, unit, words.t.locale)}</span>
+  return <span title={typeof value === 'number' ? String(value) : undefined}>{plain(value, words.t)}</span>
 }
 
 function Problems({ e }: { e: StoredEvent }) {

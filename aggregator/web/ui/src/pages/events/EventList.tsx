@@ -2,7 +2,7 @@ import { IconMinus, IconPlus } from '@tabler/icons-react'
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { memo, useCallback, useEffect, useImperativeHandle, useRef, type Ref } from 'react'
 import { useLinkView, useSession } from '../../app/session'
-import { useSettings } from '../../app/settings'
+import { useMatch, useSettings } from '../../app/settings'
 import { fill, useTexts } from '../../i18n'
 import type { Feed, FeedView } from '../../live/feed'
 import { termText, type Field } from '../../live/query'
@@ -11,6 +11,9 @@ import { Mark } from '../../ui/Mark'
 import { shortStation, useWords, type Words } from './words'
 
 export interface ListHandle { toTop(): void; reveal(key: string): void }
+
+/** Too narrow for columns: two lines a row. */
+const slim = matchMedia('(max-width: 640px)')
 
 interface Props {
   ref: Ref<ListHandle>
@@ -31,7 +34,8 @@ export function EventList({ ref, feed, view, cursor, filtered, onOpen, onTerm, o
   const stale = useLinkView().state === 'lost'
   const { density } = useSettings()
   const scroller = useRef<HTMLDivElement>(null)
-  const rowHeight = density === 'touch' ? 48 : 34
+  const narrow = useMatch(slim)
+  const rowHeight = narrow ? 60 : density === 'touch' ? 48 : 34
   const rows = view.rows
   // Slots are keyed by place, not by event: new rows change text, not elements.
   const virtual = useVirtualizer({

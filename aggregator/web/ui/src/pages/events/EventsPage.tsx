@@ -84,10 +84,12 @@ function Events() {
   const fixed = range.to !== undefined && range.to < link.now()
   return (
     <div className={ev ? 'events with-detail' : 'events'}>
+      <div className="events-top">
       <Head feed={feed} view={view} ev={ev} range={range} fixed={fixed} onToggle={toggle}
         onLive={() => { setFilter(withRange(q, undefined, undefined)); open(undefined) }} />
       <FilterBar q={q} onChange={setFilter} serverError={view.status === 'failed' ? view.error : undefined} />
       <StaleNote />
+      </div>
       <section className="panel list-panel" aria-label={t.events.list}>
         <Histogram q={q} range={range} paused={view.paused} fixed={fixed} onRange={(from, to) => setFilter(withRange(q, from, to))} onSpan={setFilter} />
         <EventList ref={list} feed={feed} view={view} cursor={chosen?.key ?? cursor} onOpen={onRow}

@@ -61,7 +61,7 @@ export function FilterBar({ q, onChange, serverError }: Props) {
           {text !== '' && <button className="clear" aria-label={t.events.clear} title={t.events.clear} onClick={() => { setText(''); onChange(''); input.current?.focus() }}><IconX size={16} /></button>}
         </div>
         <p id={id} className="filter-mistake" role="status">
-          {mistake && <>{mistake.message}{mistake.suggestion && <> <button className="link" onClick={repair}>{fill(t.events.useSuggestion, { text: mistake.suggestion })}</button></>}</>}
+          {mistake && <>{mistake.message.charAt(0).toUpperCase() + mistake.message.slice(1)}. {mistake.suggestion && <><button className="link" onClick={repair}>{fill(t.events.useSuggestion, { text: mistake.suggestion })}</button></>}</>}
         </p>
       </div>
       <Chips q={q} onChange={onChange} />
@@ -70,7 +70,7 @@ export function FilterBar({ q, onChange, serverError }: Props) {
 }
 
 /** Changes of what runs: programs, recipes, parameters, configurations. */
-const changes = 'type:*.change,program.download,quality.override,safety.override'
+const changes = 'type:*.change,*.*_change,program.download,quality.override,safety.override'
 
 function Chips({ q, onChange }: { q: string; onChange: (q: string) => void }) {
   const t = useTexts()

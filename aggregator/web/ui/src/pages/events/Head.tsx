@@ -72,7 +72,7 @@ function CopyLink({ view, ev, range }: Pick<Props, 'view' | 'ev' | 'range'>) {
   }
   return (
     <>
-      <button className="button" onClick={() => void copy()}><IconLink size={18} stroke={1.7} aria-hidden="true" />{t.events.copy}</button>
+      <button className="button" aria-label={t.events.copy} onClick={() => void copy()}><IconLink size={18} stroke={1.7} aria-hidden="true" /><span className="wide-only">{t.events.copy}</span></button>
       <span role="status" className="toast-line">{said && <span className="toast">{said}</span>}</span>
     </>
   )
@@ -85,7 +85,7 @@ function Export({ query }: { query: string }) {
     <>
       <Menu position="bottom-end">
         <Menu.Target>
-          <button className="button" disabled={state.running}><IconDownload size={18} stroke={1.7} aria-hidden="true" />{t.events.export}</button>
+          <button className="button" aria-label={t.events.export} disabled={state.running}><IconDownload size={18} stroke={1.7} aria-hidden="true" /><span className="wide-only">{t.events.export}</span></button>
         </Menu.Target>
         <Menu.Dropdown>
           <Menu.Item onClick={() => start('csv')}>{t.export.csv}</Menu.Item>

@@ -71,7 +71,7 @@ function SpanChoice({ q, range, onSpan }: Props) {
   )
 }
 
-const stack: [Severity[], string][] = [[['debug', 'info'], 'calm'], [['low'], 'p4'], [['medium'], 'p3'], [['high'], 'p2'], [['critical'], 'p1']]
+const stack: [Severity[], string][] = [[['debug', 'info', 'low'], 'calm'], [['medium'], 'p3'], [['high'], 'p2'], [['critical'], 'p1']]
 const total = (b: Bucket): number => b.debug + b.info + b.low + b.medium + b.high + b.critical
 
 function Chart({ data, onRange }: Props & { data: Data }) {
@@ -126,7 +126,7 @@ function drawBars(buckets: Bucket[]) {
       const value = names.reduce((sum, name) => sum + b[name], 0)
       if (value === 0) return null
       // What somebody should look at is never thinner than can be seen.
-      const h = Math.max(kind === 'calm' ? 1 : 2.5, (value / most) * (HEIGHT - 4))
+      const h = Math.max(kind === 'calm' ? 1 : 2, (value / most) * (HEIGHT - 4))
       y -= h
       return <rect key={`${i}${kind}`} className={'bar-' + kind} x={i + 0.1} width={0.8} y={y} height={h} />
     })
