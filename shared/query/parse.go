@@ -43,6 +43,9 @@ func Parse(text string, now time.Time) (Query, error) {
 	if !utf8.ValidString(text) {
 		return Query{}, p.fail(0, len(text), "text is not UTF-8", "")
 	}
+	if i := strings.IndexByte(text, 0); i >= 0 {
+		return Query{}, p.fail(i, i+1, "no text has a NUL", "")
+	}
 	for p.space(); p.i < len(text); p.space() {
 		if len(q.Terms) == MaxTerms {
 			return Query{}, p.fail(p.i, len(text), "too many terms", "")
