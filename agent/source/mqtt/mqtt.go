@@ -44,13 +44,13 @@ type Options struct {
 	// MaxMessage is the largest message in bytes, default 1 MiB; of longer ones
 	// only the beginning is read, for quarantine.
 	MaxMessage int
-	// Batch is how many messages are handed over at once, default 1,000.
+	// Batch is how many messages are handed over at once, default 900.
 	Batch int
 }
 
 const (
 	defaultMaxMessage = 1 << 20
-	defaultBatch      = 1000
+	defaultBatch      = 900      // below the 1,000 events that one commit of the journal holds
 	maxBatchBytes     = 3 << 20  // below the journal's 4 MiB per commit
 	maxQueueItems     = 65536    // there are no more packet ids
 	maxQueueBytes     = 32 << 20 // memory of one source while the journal is slow
