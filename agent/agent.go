@@ -1,0 +1,282 @@
+// Package agent wires the agent: the only place that knows all its parts, and
+// the order in which they start and stop.
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/linewatch/linewatch/agent/config"
+	"github.com/linewatch/linewatch/agent/control"
+	"github.com/linewatch/linewatch/agent/enrol"
+	"github.com/linewatch/linewatch/agent/forward"
+	"github.com/linewatch/linewatch/agent/journal"
+	"github.com/linewatch/linewatch/agent/pipeline"
+	"github.com/linewatch/linewatch/agent/source"
+	"github.com/linewatch/linewatch/agent/source/mqtt"
+	"github.com/linewatch/linewatch/agent/source/opcua"
+	"github.com/linewatch/linewatch/shared/conf"
+	"github.com/linewatch/linewatch/shared/event"
+	"github.com/linewatch/linewatch/shared/identity"
+	"github.com/linewatch/linewatch/shared/version"
+)
+
+const (
+	// askEvery is how often a pending agent asks whether it was approved.
+	askEvery = 20 * time.Second
+	// drainWithin is how long a stopping agent goes on forwarding its last events.
+	drainWithin = 3 * time.Second
+)
+
+// Agent is one running agent.
+type Agent struct {
+	cfg     config.Config
+	log     *slog.Logger
+	started time.Time
+
+	trust    *trust
+	journal  *journal.Journal
+	pipeline *pipeline.Pipeline
+	sources  []source.Source
+
+	mu        sync.Mutex
+	forwarder *forward.Forwarder // nil until admitted
+}
+
+// Run runs the agent until ctx ends, then stops in order: sources first, the last
+// summaries, the last events to the aggregator, the journal.
+func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	a := &Agent{cfg: cfg, log: log, started: time.Now()}
+	id, err := a.identify(ctx)
+	if err != nil {
+		return err
+	}
+	if a.trust, err = newTrust(id, log); err != nil {
+		return err
+	}
+	if a.journal, err = openJournal(ctx, cfg, id, log); err != nil {
+		return err
+	}
+	err = a.run(ctx)
+	return errors.Join(err, a.journal.Close())
+}
+
+// identify loads the identity. On another machine than the one it was made for
+// (a copied disk, a new mainboard) it is set aside and a new one is made, which
+// records at once and forwards after approval.
+func (a *Agent) identify(ctx context.Context) (*enrol.Identity, error) {
+	id, err := enrol.Load(a.cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	machine, err := identity.Machine(ctx, a.cfg.Machine)
+	if err != nil {
+		return nil, fmt.Errorf("facts of this machine: %w", err)
+	}
+	same, why := id.SameMachine(machine)
+	if same {
+		return id, nil
+	}
+	a.log.Warn("this is another machine than the one that was enrolled; going on under a new identity that waits for approval", "was", id.AgentID, "reason", why)
+	return id.Replace(a.cfg.DataDir, machine, "machine changed: "+why)
+}
+
+func openJournal(ctx context.Context, cfg config.Config, id *enrol.Identity, log *slog.Logger) (*journal.Journal, error) {
+	o := journal.Options{
+		Dir: filepath.Join(cfg.DataDir, "journal"), Gentle: cfg.Journal.Commit == "gentle", Refill: cfg.Journal.Refill,
+		Signer: id.LogKey, AgentID: id.AgentID, Station: cfg.Station, Version: version.String(), Logger: log, Boot: identity.Boot,
+	}
+	size, err := conf.ParseSize(cfg.Journal.FileSize)
+	if err != nil {
+		return nil, fmt.Errorf("journal.file_size: %w", err)
+	}
+	o.MaxFile = int64(size)
+	if cfg.Journal.Quota != "10%" { // the journal's own default
+		disk, err := journal.DiskSize(cfg.DataDir)
+		if err != nil {
+			return nil, fmt.Errorf("journal.quota: %w", err)
+		}
+		quota, err := cfg.Journal.QuotaBytes(disk)
+		if err != nil {
+			return nil, fmt.Errorf("journal.quota: %w", err)
+		}
+		o.Quota = int64(quota)
+	}
+	return journal.Open(ctx, o)
+}
+
+func (a *Agent) run(ctx context.Context) error {
+	a.pipeline = pipeline.New(pipeline.Options{
+		Journal: a.journal, Station: a.cfg.Station, Version: version.String(), Pseudonyms: a.trust, Signals: a.cfg.Signals, Logger: a.log,
+	})
+	for _, c := range a.cfg.OPCUA {
+		a.sources = append(a.sources, opcua.New(c, a.opcuaOptions()))
+	}
+	for _, c := range a.cfg.MQTT {
+		a.sources = append(a.sources, mqtt.New(c, a.mqttOptions()))
+	}
+	if err := a.pipeline.Emit(ctx, event.TypeAuditStarted, nil, map[string]any{"component": "agent", "version": version.String(), "lastSeq": a.lastSequence()}); err != nil {
+		return err
+	}
+	// Each group stops after the one before it has ended.
+	var listening, making, sending errgroup.Group
+	makeCtx, stopMaking := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopMaking()
+	sendCtx, stopSending := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSending()
+	making.Go(func() error { return a.pipeline.Run(makeCtx) })
+	sending.Go(func() error { return a.forward(sendCtx) })
+	for _, s := range a.sources {
+		listening.Go(func() error { return a.listen(ctx, s) })
+	}
+	listening.Go(func() error { return a.control(ctx) })
+	a.log.Info("agent is running", "agent", a.trust.id.AgentID, "station", a.cfg.Station, "sources", len(a.sources), "version", version.String())
+	<-ctx.Done()
+	err := listening.Wait()
+	a.stopped(makeCtx)
+	stopMaking()
+	err = errors.Join(err, making.Wait())
+	a.drain(sendCtx)
+	stopSending()
+	return errors.Join(err, sending.Wait())
+}
+
+// listen runs one source. A source that gives up (an unusable configuration)
+// says so in its health and does not take the others down.
+func (a *Agent) listen(ctx context.Context, s source.Source) error {
+	if err := s.Run(ctx, a.pipeline.Sink(s.Name())); err != nil && ctx.Err() == nil {
+		a.log.Error("source stopped", "source", s.Name(), "error", err)
+		data := map[string]any{"component": "source " + s.Name(), "code": "source.stopped", "text": err.Error(), "stack": ""}
+		if e := a.pipeline.Emit(ctx, event.TypeSystemError, nil, data); e != nil {
+			a.log.Error("could not record the stop of a source", "error", e)
+		}
+	}
+	return nil
+}
+
+func (a *Agent) stopped(ctx context.Context) {
+	info := event.SeverityInfo // an ordered stop is no alarm; a missing one is
+	data := map[string]any{"component": "agent", "by": "operator", "reason": "stopped"}
+	if err := a.pipeline.Emit(ctx, event.TypeAuditStopped, &info, data); err != nil {
+		a.log.Error("could not record the stop", "error", err)
+	}
+}
+
+// drain waits until everything is receipted, but not for long: what is left is
+// on disk and goes out after the next start.
+func (a *Agent) drain(ctx context.Context) {
+	a.mu.Lock()
+	f := a.forwarder
+	a.mu.Unlock()
+	if f == nil || !f.Stat().Connected {
+		return
+	}
+	deadline := time.NewTimer(drainWithin)
+	defer deadline.Stop()
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for a.journal.Backlog() > 0 {
+		select {
+		case <-deadline.C:
+			return
+		case <-ctx.Done():
+			return
+		case <-poll.C:
+		}
+	}
+}
+
+// forward waits for admission if need be, then sends until ctx ends.
+func (a *Agent) forward(ctx context.Context) error {
+	id := a.trust.id
+	for id.Pending {
+		admitted, err := id.Ask(ctx, version.String())
+		if admitted {
+			a.log.Info("admitted by the aggregator", "agent", id.AgentID)
+			a.trust.admitted()
+			break
+		}
+		if refused, ok := errors.AsType[*enrol.RefusedError](err); ok {
+			a.trust.setRefusal(refused.Detail)
+			a.log.Warn("not admitted", "reason", refused.Detail)
+		} else if err != nil && ctx.Err() == nil {
+			a.log.Warn("could not ask for admission", "error", err)
+		} else if ctx.Err() == nil {
+			a.trust.setRefusal("waits for approval: linewatch-aggregator agents approve " + id.AgentID)
+			a.log.Info("waiting for approval", "agent", id.AgentID, "reason", id.Reason)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(askEvery):
+		}
+	}
+	transport, err := id.Transport(a.cfg.Aggregator.Proxy)
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Transport: transport}
+	a.trust.connect(client)
+	f := forward.New(forward.Options{
+		Journal: a.journal, Client: client, URLs: a.urls(), Identity: a.trust, AgentID: id.AgentID, Station: a.cfg.Station,
+		Version: version.String(), Sources: a.health, Logger: a.log,
+	})
+	a.mu.Lock()
+	a.forwarder = f
+	a.mu.Unlock()
+	defer transport.CloseIdleConnections()
+	return f.Run(ctx)
+}
+
+// urls are those of the configuration, else those that enrolment gave.
+func (a *Agent) urls() []string {
+	if len(a.cfg.Aggregator.URLs) > 0 {
+		return a.cfg.Aggregator.URLs
+	}
+	return a.trust.id.URLs
+}
+
+func (a *Agent) health() []byte {
+	list := make([]source.Health, len(a.sources))
+	for i, s := range a.sources {
+		list[i] = s.Health()
+	}
+	text, err := json.Marshal(list)
+	if err != nil {
+		a.log.Error("health of the sources", "error", err)
+		return nil
+	}
+	return text
+}
+
+func (a *Agent) lastSequence() uint64 {
+	var sum uint64
+	for _, l := range a.journal.Logs() {
+		sum += l.Size
+	}
+	return sum
+}
+
+func (a *Agent) opcuaOptions() opcua.Options {
+	return opcua.Options{Station: a.cfg.Station, Dir: a.cfg.Dir, PKI: PKIDir(a.cfg), Positions: a.journal, Logger: a.log}
+}
+
+func (a *Agent) mqttOptions() mqtt.Options {
+	return mqtt.Options{Station: a.cfg.Station, Levels: a.cfg.Levels, AgentID: a.trust.id.AgentID, Dir: a.cfg.Dir, Positions: a.journal, Logger: a.log}
+}
+
+// PKIDir is the folder of OPC UA certificates of an agent.
+func PKIDir(cfg config.Config) string { return filepath.Join(cfg.DataDir, "pki") }
+
+func (a *Agent) control(ctx context.Context) error {
+	return control.Serve(ctx, a.cfg.DataDir, a.views(), a.log)
+}

@@ -1,0 +1,161 @@
+package agent
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"github.com/linewatch/linewatch/agent/enrol"
+	"github.com/linewatch/linewatch/shared/evidence"
+	"github.com/linewatch/linewatch/shared/wire"
+)
+
+// trust is what the running agent knows of the aggregator: cosigner keys whose
+// receipts count, pseudonym keys, the certificate's renewal. It follows the
+// answers of the status call.
+type trust struct {
+	id  *enrol.Identity
+	log *slog.Logger
+
+	mu         sync.Mutex
+	cosigners  []evidence.CosignerKey
+	pseudonyms map[plantYear][]byte
+	renewer    *enrol.Renewer
+	refusal    string
+}
+
+type plantYear struct {
+	plant string
+	year  int
+}
+
+func newTrust(id *enrol.Identity, log *slog.Logger) (*trust, error) {
+	t := &trust{id: id, log: log, pseudonyms: map[plantYear][]byte{}}
+	keys, err := id.Pseudonyms()
+	if err != nil {
+		return nil, err
+	}
+	t.setPseudonyms(keys)
+	return t, t.setCosigners(id.State.Cosigners)
+}
+
+// admitted takes over what admission brought.
+func (t *trust) admitted() {
+	if err := t.setCosigners(t.id.State.Cosigners); err != nil {
+		t.log.Error("cosigner keys of the aggregator", "error", err)
+	}
+	keys, err := t.id.Pseudonyms()
+	if err != nil {
+		t.log.Error("pseudonym keys", "error", err)
+		return
+	}
+	t.setPseudonyms(keys)
+	t.setRefusal("")
+}
+
+func (t *trust) setRefusal(text string) { t.mu.Lock(); t.refusal = text; t.mu.Unlock() }
+
+func (t *trust) connect(client *http.Client) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.renewer = &enrol.Renewer{Identity: t.id, Client: client}
+}
+
+func (t *trust) setCosigners(list []wire.Cosigner) error {
+	keys := make([]evidence.CosignerKey, 0, len(list))
+	for _, c := range list {
+		raw, err := base64.StdEncoding.DecodeString(c.Key)
+		if err != nil || len(raw) != ed25519.PublicKeySize {
+			return fmt.Errorf("cosigner %s: no Ed25519 key", c.Name)
+		}
+		keys = append(keys, evidence.CosignerKey{Name: c.Name, Key: raw})
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cosigners = keys
+	return nil
+}
+
+func (t *trust) setPseudonyms(keys []wire.PseudonymKey) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, k := range keys {
+		raw, err := base64.StdEncoding.DecodeString(k.Key)
+		if err != nil || len(raw) == 0 {
+			t.log.Warn("pseudonym key is unusable", "plant", k.Plant, "year", k.Year)
+			continue
+		}
+		t.pseudonyms[plantYear{k.Plant, k.Year}] = raw
+	}
+}
+
+// Cosigners are the keys whose receipts count.
+func (t *trust) Cosigners() []evidence.CosignerKey {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.cosigners
+}
+
+// Key is the pseudonym key of a plant and year.
+func (t *trust) Key(plant string, year int) ([]byte, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	k, ok := t.pseudonyms[plantYear{plant, year}]
+	return k, ok
+}
+
+// TakeStatus follows an answer of the status call. The answer came over the
+// pinned connection, so its keys are the aggregator's.
+func (t *trust) TakeStatus(ctx context.Context, answer wire.StatusResponse) error {
+	if changed := len(answer.Cosigners) > 0 && !equal(answer.Cosigners, t.id.State.Cosigners); changed {
+		if err := t.setCosigners(answer.Cosigners); err != nil {
+			return err
+		}
+		if err := t.id.SaveCosigners(answer.Cosigners); err != nil {
+			return fmt.Errorf("keep cosigner keys: %w", err)
+		}
+	}
+	if len(answer.Pseudonyms) > 0 && t.newPseudonyms(answer.Pseudonyms) {
+		t.setPseudonyms(answer.Pseudonyms)
+		if err := t.id.SavePseudonyms(answer.Pseudonyms); err != nil {
+			return fmt.Errorf("keep pseudonym keys: %w", err)
+		}
+	}
+	t.mu.Lock()
+	renewer := t.renewer
+	t.mu.Unlock()
+	if renewer == nil {
+		return nil
+	}
+	renewed, err := renewer.Tick(ctx, answer.Time, answer.Renew)
+	if renewed {
+		t.log.Info("certificate renewed")
+	}
+	return err
+}
+
+func (t *trust) newPseudonyms(keys []wire.PseudonymKey) bool {
+	for _, k := range keys {
+		have, ok := t.Key(k.Plant, k.Year)
+		if !ok || base64.StdEncoding.EncodeToString(have) != k.Key {
+			return true
+		}
+	}
+	return false
+}
+
+func equal(a, b []wire.Cosigner) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,145 @@
+// Package cli is what the command lines of both programs share: exit codes,
+// secrets from files, tables and JSON, the log.
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/linewatch/linewatch/shared/conf"
+)
+
+// Exit codes of both programs.
+const (
+	ExitOK        = 0
+	ExitFailed    = 1  // it was tried and failed, or a check found something
+	ExitUsage     = 2  // the command line or the configuration is wrong
+	ExitTemporary = 75 // trying again may help: EX_TEMPFAIL of sysexits.h
+)
+
+// ExitError gives an error an exit code of its own.
+type ExitError struct {
+	Code int
+	Err  error
+}
+
+func (e *ExitError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error without its code.
+func (e *ExitError) Unwrap() error { return e.Err }
+
+// Usage marks an error as a fault of the command line.
+func Usage(format string, args ...any) error {
+	return &ExitError{ExitUsage, fmt.Errorf(format, args...)}
+}
+
+// Run runs a command line and returns its exit code. SIGINT and SIGTERM end the
+// commands' context.
+func Run(root *cobra.Command, args []string, in io.Reader, out, errOut io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &ExitError{ExitUsage, err} })
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return ExitOK
+	}
+	fmt.Fprintln(errOut, err)
+	if e, ok := errors.AsType[*ExitError](err); ok {
+		return e.Code
+	}
+	if _, ok := errors.AsType[conf.Errors](err); ok {
+		return ExitUsage
+	}
+	return ExitFailed
+}
+
+// JSON writes v as indented JSON.
+func JSON(out io.Writer, v any) error {
+	e := json.NewEncoder(out)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// Table writes rows under a head, columns aligned.
+func Table(out io.Writer, head []string, rows [][]string) error {
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, strings.Join(head, "\t"))
+	for _, r := range rows {
+		fmt.Fprintln(w, strings.Join(r, "\t"))
+	}
+	return w.Flush()
+}
+
+// Secret reads a password or token: the first line of file, of standard input
+// for "-", or typed twice at a terminal when file is "". Secrets never stand on
+// a command line.
+func Secret(what, file string, in io.Reader, prompt io.Writer) (string, error) {
+	switch {
+	case file == "-":
+		return firstLine(what, in)
+	case file != "":
+		f, err := os.Open(file)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", what, err)
+		}
+		defer f.Close()
+		return firstLine(what, f)
+	}
+	tty, ok := in.(*os.File)
+	if !ok || !term.IsTerminal(int(tty.Fd())) {
+		return "", Usage("%s: name a file with it (or - for standard input)", what)
+	}
+	var typed [2]string
+	for i, text := range []string{what + ": ", "again: "} {
+		fmt.Fprint(prompt, text)
+		b, err := term.ReadPassword(int(tty.Fd()))
+		fmt.Fprintln(prompt)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", what, err)
+		}
+		typed[i] = string(b)
+	}
+	if typed[0] != typed[1] {
+		return "", Usage("%s: the two entries differ", what)
+	}
+	return typed[0], nil
+}
+
+func firstLine(what string, r io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(r, 64<<10)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("%s: %w", what, err)
+	}
+	if line = strings.TrimRight(line, "\r\n"); line == "" {
+		return "", Usage("%s: the first line is empty", what)
+	}
+	return line, nil
+}
+
+// Logger makes the programs' log: text on errOut at the named level.
+func Logger(errOut io.Writer, level string) *slog.Logger {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		l = slog.LevelInfo
+	}
+	return slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: l}))
+}
