@@ -8,6 +8,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/linewatch/linewatch/agent/source"
 	"github.com/linewatch/linewatch/shared/event"
@@ -92,6 +93,12 @@ func (j *Journal) commit(b *batch) error {
 		j.lastWork = time.Now()
 		if err = j.write(b); err != nil {
 			err = j.afterError(b, err)
+		}
+		if errors.Is(err, berrors.ErrMaxSizeReached) { // the estimate was too low
+			f := j.files[len(j.files)-1]
+			if err = j.startFile(f.seq + max(1, j.leavesIn(f))); err == nil {
+				err = j.write(b)
+			}
 		}
 	}
 	if err != nil {

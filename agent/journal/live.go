@@ -42,7 +42,7 @@ func openBolt(path string, size int64) (*bolt.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", filepath.Base(path), err)
 	}
-	db.AllocSize = 1 << 20
+	db.AllocSize = int(min(1<<20, size/16)) // a small file would never reach 7/8 otherwise
 	return db, nil
 }
 
@@ -114,7 +114,7 @@ func (l *live) read(fn func(*pages) error) error {
 func (l *live) close() { _ = guard(l.db.Close) }
 
 // createFile writes a new file under a temporary name, closes it, renames it and
-// syncs the folder; it never replaces an existing one.
+// syncs the folder.
 func createFile(path string, size int64, fill func(*bolt.Tx) error) error {
 	temp := path + ".tmp"
 	if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {

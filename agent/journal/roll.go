@@ -83,12 +83,12 @@ func (j *Journal) startFile(sequence uint64) error {
 	if err := createFile(path, j.opts.MaxFile, func(tx *bolt.Tx) error { return j.fill(tx, info) }); err != nil {
 		return err
 	}
-	if err := durable.WriteFile(filepath.Join(j.opts.Dir, newestName), []byte(fileName(sequence)+"\n"), 0o600); err != nil {
-		return errors.Join(err, os.Remove(path))
-	}
 	db, err := openBolt(path, j.opts.MaxFile)
 	if err != nil {
-		return err
+		return errors.Join(err, os.Remove(path))
+	}
+	if err := durable.WriteFile(filepath.Join(j.opts.Dir, newestName), []byte(fileName(sequence)+"\n"), 0o600); err != nil {
+		return errors.Join(err, guard(db.Close), os.Remove(path))
 	}
 	j.closeLive()
 	j.dbMu.Lock()
