@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -142,4 +143,14 @@ func TestTheWorkedExamplesInTheDocumentsAreTrue(t *testing.T) {
 		v.Proof("example", []byte(want["proof"]))
 		require.Equal(t, !trust.Empty(), v.Summary().Verdict() == bundle.Anchored, line)
 	}
+}
+
+// The second verifier was written from the documents alone, in another language
+// with another library; that it agrees shows that the documents say enough.
+func TestASecondVerifierWrittenFromTheDocumentsAgrees(t *testing.T) {
+	node, err := exec.LookPath("node")
+	require.NoError(t, err, "this test needs Node.js 20 or newer")
+	out, err := exec.CommandContext(t.Context(), node, "testdata/second_verifier.mjs", "testdata/proof_vectors.json").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Regexp(t, `^(\d+) of (\d+) as expected`, string(out))
 }
