@@ -73,7 +73,7 @@ type Auth struct {
 
 // OPCUAGroup is one subscription.
 type OPCUAGroup struct {
-	Name       string        `yaml:"name" doc:"name of the group"`
+	Name       string        `yaml:"name" show:"true" doc:"name of the group" example:"states"`
 	Sampling   time.Duration `yaml:"sampling" default:"1s" doc:"sampling interval"`
 	Publishing time.Duration `yaml:"publishing" doc:"publishing interval; default: sampling"`
 	Nodes      []OPCUANode   `yaml:"nodes" doc:"variables"`
@@ -81,10 +81,10 @@ type OPCUAGroup struct {
 
 // OPCUANode is one variable, or the variables that a browse path matches.
 type OPCUANode struct {
-	ID        string            `yaml:"id" doc:"node id with namespace URI" example:"nsu=urn:vendor:press;s=Line1.Press.Temperature"`
+	ID        string            `yaml:"id" show:"true" doc:"node id with namespace URI" example:"nsu=urn:vendor:press;s=Line1.Press.Temperature"`
 	Path      string            `yaml:"path" doc:"browse path instead of id; a trailing * matches several" example:"/Objects/v:Line1/v:Press/v:FaultWord*"`
-	As        string            `yaml:"as" doc:"name of the signal" example:"press.temperature"`
-	Unit      string            `yaml:"unit" doc:"engineering unit" example:"degC"`
+	As        string            `yaml:"as" show:"true" doc:"name of the signal" example:"press.temperature"`
+	Unit      string            `yaml:"unit" show:"true" doc:"engineering unit" example:"degC"`
 	Map       map[int64]string  `yaml:"map" doc:"names of state numbers" example:"{0: idle, 1: running}"`
 	Event     string            `yaml:"event" doc:"type of the event that each change makes; without it the node is watched and summarised" example:"equipment.status"`
 	Class     string            `yaml:"class" enum:"security,manufacturing,performance,debug" doc:"retention class; default: the catalogue's"`
@@ -136,11 +136,11 @@ type MQTTTopic struct {
 	Event      string            `yaml:"event" doc:"type of the event that each message makes; without it the message is a reading" example:"quality.check"`
 	Class      string            `yaml:"class" enum:"security,manufacturing,performance,debug" doc:"retention class; default: the catalogue's"`
 	Severity   string            `yaml:"severity" enum:"debug,info,low,medium,high,critical" doc:"severity; default: the catalogue's"`
-	Value      string            `yaml:"value" doc:"path of the value in a JSON message" example:"$.value"`
-	Time       string            `yaml:"time" doc:"path of the time" example:"$.ts"`
+	Value      string            `yaml:"value" show:"true" doc:"path of the value in a JSON message" example:"$.value"`
+	Time       string            `yaml:"time" show:"true" doc:"path of the time" example:"$.ts"`
 	TimeFormat string            `yaml:"time_format" default:"auto" enum:"auto,rfc3339,s,ms" doc:"form of the time"`
 	User       string            `yaml:"user" doc:"path of a user name; it becomes a pseudonym" example:"$.operator"`
-	As         string            `yaml:"as" doc:"name of the signal; {name} takes a topic level" example:"press.{signal}"`
+	As         string            `yaml:"as" show:"true" doc:"name of the signal; {name} takes a topic level" example:"press.{signal}"`
 	Unit       string            `yaml:"unit" doc:"engineering unit"`
 	Station    string            `yaml:"station" doc:"another station; {name} takes a topic level"`
 	Equipment  string            `yaml:"equipment" doc:"equipmentId; {name} takes a topic level"`

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/linewatch/linewatch/shared/conf"
 	"github.com/stretchr/testify/require"
 )
 
@@ -122,4 +123,12 @@ func FuzzAnyTextIsAConfigurationOrAnError(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		_, _ = Parse("agent.yaml", text, "/x")
 	})
+}
+
+func TestTheGeneratedExampleIsAGoodFile(t *testing.T) {
+	var c Config
+	text := conf.Example(Config{})
+	require.NoError(t, conf.Parse("agent.yaml", text, &c, conf.Options{}), "%s", text)
+	require.Equal(t, "press.temperature", c.OPCUA[0].Groups[0].Nodes[0].As)
+	require.Equal(t, "press.{signal}", c.MQTT[0].Topics[0].As)
 }

@@ -5,7 +5,8 @@
 //
 // A struct field takes part under its yaml tag. Further tags: doc (one
 // sentence), default (YAML text, set where the file says nothing), example,
-// enum (values divided by commas), required ("true").
+// enum (values divided by commas), required ("true"), show ("true": set in the
+// example file).
 package conf
 
 import (

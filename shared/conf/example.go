@@ -9,8 +9,9 @@ import (
 )
 
 // Example returns a YAML file that explains each key of a struct (or pointer to
-// one): its doc above it, with its default commented out, or with its example.
-// Keys that have to be set, or that have an example, are set.
+// one): its doc above it, and the key with its example or default. Keys that are
+// required, or have the tag show:"true", are set; the others are commented out,
+// so that the file can be used as it is.
 func Example(of any) []byte {
 	var w lines
 	w.fields(typeOf(of), "")
@@ -43,46 +44,78 @@ func (w *lines) fields(t reflect.Type, indent string) {
 
 func (w *lines) field(f field, indent string) {
 	inner := element(f.typ)
+	listOfKeys := f.typ.Kind() == reflect.Slice && isStruct(inner)
 	switch {
-	case f.tags.example != "":
-		w.add(indent, f.name+": "+yamlText(f, f.tags.example))
 	case isStruct(f.typ):
 		w.add(indent, f.name+":")
 		w.fields(f.typ, indent+"  ")
-	case f.typ.Kind() == reflect.Slice && isStruct(inner):
-		w.add(indent, f.name+":")
-		w.item(inner, indent+"  ")
-	case f.tags.required:
-		w.add(indent, f.name+": "+zero(f.typ))
-	case f.tags.value != "":
-		w.add(indent, "# "+f.name+": "+yamlText(f, f.tags.value))
+	case listOfKeys && f.tags.example == "":
+		w.list(f.name, inner, indent)
 	default:
-		w.add(indent, "# "+f.name+": "+zero(f.typ))
-	}
-}
-
-// item writes one element of a list: the dash stands before its first key that
-// is not a comment.
-func (w *lines) item(t reflect.Type, indent string) {
-	from := len(*w)
-	w.fields(t, indent+"  ")
-	for i, line := range (*w)[from:] {
-		text := strings.TrimPrefix(line, indent+"  ")
-		if !strings.HasPrefix(text, "#") {
-			(*w)[from+i] = indent + "- " + text
-			return
+		text := zero(f.typ)
+		if f.tags.value != "" {
+			text = yamlText(f, f.tags.value)
 		}
+		if f.tags.example != "" {
+			text = yamlText(f, f.tags.example)
+		}
+		mark := "# "
+		if f.tags.required || f.tags.show {
+			mark = ""
+		}
+		w.add(indent, mark+f.name+": "+text)
 	}
-	w.add(indent, "- {}")
 }
 
-// describe is the doc of a field with the values that it may have.
-func describe(f field) string {
-	doc := f.tags.doc
-	if len(f.tags.enum) > 0 {
-		doc = strings.TrimSpace(doc + " One of " + strings.Join(f.tags.enum, ", ") + ".")
+// list writes a list with one element: the dash stands before its first key that
+// is set. When none is, the whole list is commented out.
+func (w *lines) list(name string, t reflect.Type, indent string) {
+	var item lines
+	item.fields(t, "  ")
+	if first, set := item.first(); set {
+		item[first] = "- " + strings.TrimPrefix(item[first], "  ")
+		w.add(indent, name+":")
+		for _, line := range item {
+			w.add(indent+"  ", line)
+		}
+		return
 	}
-	return doc
+	w.add(indent, "# "+name+":")
+	for _, line := range item {
+		w.add(indent, "#   "+line)
+	}
+}
+
+// first returns the first line that is no comment, and whether any key is set
+// (a line that only opens a part sets nothing).
+func (w lines) first() (first int, set bool) {
+	first = -1
+	for i, line := range w {
+		if strings.HasPrefix(strings.TrimSpace(line), "#") {
+			continue
+		}
+		if first < 0 {
+			first = i
+		}
+		set = set || !strings.HasSuffix(line, ":")
+	}
+	return first, set
+}
+
+// describe is the doc of a field with the values that it may have and, where an
+// example stands in its place, its default.
+func describe(f field) string {
+	parts := []string{strings.TrimSuffix(f.tags.doc, ".")}
+	if len(f.tags.enum) > 0 {
+		parts = append(parts, "one of "+strings.Join(f.tags.enum, ", "))
+	}
+	if f.tags.value != "" && f.tags.example != "" && f.tags.value != f.tags.example {
+		parts = append(parts, "default "+f.tags.value)
+	}
+	if parts[0] == "" {
+		parts = parts[1:]
+	}
+	return strings.Join(parts, "; ")
 }
 
 // yamlText quotes the text of a tag where YAML would read it as something else.

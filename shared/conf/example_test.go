@@ -13,43 +13,42 @@ func TestTheExampleIsItselfAGoodFile(t *testing.T) {
 	var c config
 	require.NoError(t, conf.Parse("example.yaml", text, &c, conf.Options{}), "%s", text)
 	require.Equal(t, "press-12", c.Servers[0].Name)
-	require.Equal(t, map[int64]string{0: "idle", 1: "running"}, c.Servers[0].Map)
 	require.Equal(t, "fast", c.Journal.Commit)
-	require.Equal(t, `# ISA-95 path.
+	require.Equal(t, `# ISA-95 path
 station: hamburg/body/line3/st07
 
-# Where everything is kept.
+# Where everything is kept
 # data_dir: /var/lib/x
 
-# The durable buffer.
+# The durable buffer
 journal:
-  # gentle spares flash disks. One of fast, gentle.
+  # gentle spares flash disks; one of fast, gentle
   # commit: fast
-  # How long receipted files stay.
+  # How long receipted files stay
   # window: 7d
 
-# One entry for each server.
+# One entry for each server
 servers:
-    # Unique name.
+    # Unique name
   - name: press-12
-    # Address.
+    # Address
     endpoint: opc.tcp://10.4.1.12:4840
-    # TCP port.
+    # TCP port
     # port: 4840
-    # Allow a connection without security.
+    # Allow a connection without security
     # allow_insecure: false
-    # Names of state numbers.
-    map: {0: idle, 1: running}
-    # Further fields.
+    # Names of state numbers
+    # map: {0: idle, 1: running}
+    # Further fields
     # data: {}
 
-# Limits by signal.
-signals: {press.temperature: {hi: 90}}
+# Limits by signal
+# signals: {press.temperature: {hi: 90}}
 
-# Names of the levels.
+# Names of the levels
 # levels: [site, area, line, cell]
 
-# From this severity on.
+# From this severity on
 # severity: low
 `, string(text))
 }
@@ -75,8 +74,8 @@ func TestTheSchemaDescribesEachKeyAndRefusesOthers(t *testing.T) {
 func TestTheReferenceNamesEachPath(t *testing.T) {
 	text := string(conf.Reference(config{}))
 	for _, row := range []string{
-		"| `station` | text | required | ISA-95 path. Example: `hamburg/body/line3/st07`. |",
-		"| `journal.window` | duration | `7d` | How long receipted files stay. |",
+		"| `station` | text | required | ISA-95 path; example `hamburg/body/line3/st07` |",
+		"| `journal.window` | duration | `7d` | How long receipted files stay |",
 		"| `servers[].map` | text by name |",
 		"| `signals.<name>.hi` | number |",
 	} {

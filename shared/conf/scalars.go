@@ -106,7 +106,7 @@ func sizeUnit(name string) (uint64, bool) {
 type fieldTags struct {
 	doc, value, example string
 	enum                []string
-	required            bool
+	required, show      bool
 }
 
 // field is one key of a struct.
@@ -130,7 +130,7 @@ func fieldsOf(t reflect.Type) []field {
 		}
 		tags := fieldTags{
 			doc: f.Tag.Get("doc"), value: f.Tag.Get("default"), example: f.Tag.Get("example"),
-			required: f.Tag.Get("required") == "true",
+			required: f.Tag.Get("required") == "true", show: f.Tag.Get("show") == "true",
 		}
 		if e := f.Tag.Get("enum"); e != "" {
 			tags.enum = strings.Split(e, ",")

@@ -114,9 +114,9 @@ func referenceRows(b *strings.Builder, t reflect.Type, prefix string) {
 		case f.tags.required:
 			standard = "required"
 		}
-		doc := describe(f)
+		doc := describe(field{tags: fieldTags{doc: f.tags.doc, enum: f.tags.enum}})
 		if f.tags.example != "" {
-			doc = strings.TrimSpace(doc + " Example: `" + f.tags.example + "`.")
+			doc = strings.TrimPrefix(doc+"; example `"+f.tags.example+"`", "; ")
 		}
 		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", prefix+f.name, typeName(f.typ), cell(standard), cell(doc))
 		inner, suffix := f.typ, ""
