@@ -67,7 +67,7 @@ type Options struct {
 	Pseudonyms *Pseudonyms // nil: no keys are handed out
 	Cosigners  []wire.Cosigner
 	URLs       []string // of the agents' listener, for agents
-	// Changed is told the id of a log whose state changed; may be nil.
+	// Changed is told the id of a log whose state changed; may be nil (see OnChange).
 	Changed func(log string)
 	Logger  *slog.Logger
 	Now     func() time.Time
@@ -83,6 +83,7 @@ type Service struct {
 
 	mu       sync.Mutex
 	cache    map[string]cached
+	good     map[[32]byte]time.Time // certificates that were checked, until when
 	callers  map[string]*rate.Limiter
 	all      *rate.Limiter
 	rejected map[rejection]*rejectionCount
@@ -104,9 +105,12 @@ func New(o Options) (*Service, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Service{opts: o, log: o.Logger, now: o.Now, cache: map[string]cached{},
+	return &Service{opts: o, log: o.Logger, now: o.Now, cache: map[string]cached{}, good: map[[32]byte]time.Time{},
 		callers: map[string]*rate.Limiter{}, all: rate.NewLimiter(50, 500), rejected: map[rejection]*rejectionCount{}}, nil
 }
+
+// OnChange sets who is told the id of a log whose state changed; before serving.
+func (s *Service) OnChange(changed func(log string)) { s.opts.Changed = changed }
 
 // Denied is a refusal that the asker is told.
 type Denied struct {

@@ -34,6 +34,9 @@ func (s *Service) certificate(r *http.Request, grace time.Duration) (*x509.Certi
 		return nil, denied(http.StatusUnauthorized, "a client certificate is needed")
 	}
 	leaf, now := r.TLS.PeerCertificates[0], s.now()
+	if s.verified(leaf, now) {
+		return leaf, nil
+	}
 	at := now
 	if now.After(leaf.NotAfter) && !now.After(leaf.NotAfter.Add(grace)) {
 		at = leaf.NotAfter
@@ -44,7 +47,28 @@ func (s *Service) certificate(r *http.Request, grace time.Duration) (*x509.Certi
 	if err != nil {
 		return nil, denied(http.StatusUnauthorized, "client certificate: %v", err)
 	}
+	if at.Equal(now) {
+		s.remember(leaf, now)
+	}
 	return leaf, nil
+}
+
+// verified tells whether this certificate was found good a moment ago: a chain
+// costs as much to check as a hundred leaves to hash.
+func (s *Service) verified(leaf *x509.Certificate, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	until, ok := s.good[sha256.Sum256(leaf.Raw)]
+	return ok && now.Before(until) && now.Before(leaf.NotAfter) && now.After(leaf.NotBefore)
+}
+
+func (s *Service) remember(leaf *x509.Certificate, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.good) > 10_000 {
+		clear(s.good)
+	}
+	s.good[sha256.Sum256(leaf.Raw)] = now.Add(time.Minute)
 }
 
 // accepts: the agent is admitted and this key is its current one, or the one

@@ -190,6 +190,10 @@ func (b *batch) grow(j *job, w *working, cp evidence.Checkpoint, note []byte) er
 // rows adds the leaves' rows; those that log.opened announced as copies are
 // joined by their hash instead.
 func (b *batch) rows(a *store.Append, j *job, w *working, from uint64) {
+	if j.foreign != "" {
+		b.reports = append(b.reports, report{key: reportKey{typeQuarantined, j.seg.Origin, "station outside of the agent's scope"},
+			detail: text(j.foreign, 300), agent: j.author, sample: sampleOf([]byte(j.seg.Checkpoint))})
+	}
 	for i := from; i < uint64(len(j.rows)); i++ {
 		r, index := j.rows[i], j.seg.First+i
 		if !r.ok {

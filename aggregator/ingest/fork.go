@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/bits"
+	"slices"
 
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/event"
@@ -140,25 +142,14 @@ func (b *batch) differs(j *job, w *working, cp evidence.Checkpoint, index uint64
 }
 
 // leadsTo tells whether the stored leaves before the segment and the segment's
-// own lead to its checkpoint. Reading all the hashes is slow for a long log, and
-// happens once: afterwards the log is quarantined.
+// own lead to its checkpoint.
 func (b *batch) leadsTo(j *job, w *working, cp evidence.Checkpoint) (bool, error) {
-	var r evidence.Range
-	for at := uint64(0); at < j.seg.First; {
-		to := min(at+chunk, j.seg.First)
-		part, err := b.stored(w, at, to)
-		if errors.Is(err, store.ErrNotFound) {
-			return true, nil // a hole before it: the signature alone must do
-		}
-		if err != nil {
-			return false, err
-		}
-		for _, h := range part {
-			if err := r.Append(h); err != nil {
-				return false, fmt.Errorf("ingest: log %s: %w", w.ID, err)
-			}
-		}
-		at = to
+	r, err := b.prefix(w, j.seg.First)
+	if errors.Is(err, store.ErrNotFound) {
+		return true, nil // behind a hole, or in this very transaction: the signature alone must do
+	}
+	if err != nil {
+		return false, err
 	}
 	for _, h := range j.hashes {
 		if err := r.Append(h); err != nil {
@@ -167,6 +158,38 @@ func (b *batch) leadsTo(j *job, w *working, cp evidence.Checkpoint) (bool, error
 	}
 	root, err := r.Root()
 	return err == nil && root == cp.Root, nil
+}
+
+// prefix is the compact range of the first n stored leaves. It is read out of
+// one inclusion proof, so that a hostile agent can't make it expensive: the proof
+// of the last leaf of n holds its siblings within the last perfect subtree, then
+// the roots of the other perfect subtrees from right to left.
+func (b *batch) prefix(w *working, n uint64) (evidence.Range, error) {
+	if n == 0 {
+		return evidence.Range{}, nil
+	}
+	if n > w.stored {
+		return evidence.Range{}, store.ErrNotFound
+	}
+	leaf, err := b.s.opts.Store.LeafHashes(b.ctx, w.ID, n-1, n)
+	if err != nil {
+		return evidence.Range{}, fmt.Errorf("ingest: leaf hash of log %s: %w", w.ID, err)
+	}
+	proof, err := b.s.opts.Store.Proof(b.ctx, w.ID, n-1, n)
+	if err != nil {
+		return evidence.Range{}, fmt.Errorf("ingest: proof in log %s: %w", w.ID, err)
+	}
+	inner := bits.TrailingZeros64(n)
+	if len(leaf) != 1 || len(proof) != inner+bits.OnesCount64(n)-1 {
+		return evidence.Range{}, fmt.Errorf("ingest: proof of leaf %d in log %s has %d hashes", n-1, w.ID, len(proof))
+	}
+	last := leaf[0]
+	for _, sibling := range proof[:inner] {
+		last = evidence.NodeHash(sibling, last)
+	}
+	hashes := slices.Clone(proof[inner:])
+	slices.Reverse(hashes)
+	return evidence.Range{End: n, Hashes: append(hashes, last)}, nil
 }
 
 // fork keeps both signed checkpoints in the ledger, quarantines the log and lets
@@ -191,7 +214,7 @@ func (b *batch) fork(j *job, w *working, cp evidence.Checkpoint, index uint64) e
 		b.change.LogStates = map[string]store.LogState{}
 	}
 	b.change.LogStates[w.ID] = store.LogForked
-	b.events = append(b.events, event.Event{Type: typeForked, Data: obj})
+	b.events = append(b.events, event.Event{Type: typeForked, Station: j.station, Data: obj})
 	w.State = store.LogForked
 	j.result = answer(wire.ResultFork, w)
 	j.result.Reason = fmt.Sprintf("leaf %d is stored otherwise; go on under a new log", index)

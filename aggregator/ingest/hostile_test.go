@@ -137,26 +137,74 @@ func TestAFloodOfRefusalsDoesNotFloodTheLedger(t *testing.T) {
 	require.LessOrEqual(t, len(events), 260)
 }
 
-func TestTheStormAfterAnOutageIsHeldInBounds(t *testing.T) {
-	r := ingesttest.New(t, func(o *ingest.Options) { o.Limits.Memory = 1 << 20 })
-	a := r.Agent("st07")
-	l := r.Log(a, "security", "")
+// trickle begins a request whose body does not end; stop ends it.
+func trickle(t *testing.T, a *wiretest.Agent) (stop func()) {
+	t.Helper()
 	body, write := io.Pipe()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.URL+wire.PathSegments, body)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, a.URL+wire.PathSegments, body)
 	require.NoError(t, err)
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		if resp, err := a.Client.Do(req); err == nil {
 			resp.Body.Close()
 		}
 	}()
+	return func() { write.Close(); <-done }
+}
+
+func TestTheStormAfterAnOutageIsHeldInBounds(t *testing.T) {
+	r := ingesttest.New(t, func(o *ingest.Options) { o.Limits.Memory = 1 << 20 })
+	a := r.Agent("st07")
+	l := r.Log(a, "security", "")
+	stop := trickle(t, a) // takes all that requests which catch up may have
 	require.Eventually(t, func() bool { return r.Ingest.Metrics.Waiting.Load() == 1 }, 10*time.Second, time.Millisecond)
-	seg := l.CommitN(1)
-	status, _, err := a.Send(t.Context(), seg)
+	status, err := a.Post(t.Context(), wire.PathSegments, io.LimitReader(zeros{}, 1<<20), nil)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusTooManyRequests, status)
-	require.NoError(t, write.Close())
+	seg := l.CommitN(1)
+	require.Equal(t, wire.ResultStored, r.Send(a, seg)[0].Result, "the usual small request has room of its own")
+	stop()
 	require.Eventually(t, func() bool { return r.Ingest.Metrics.Waiting.Load() == 0 }, 10*time.Second, time.Millisecond)
-	require.Equal(t, wire.ResultStored, r.Send(a, seg)[0].Result)
+	status, err = a.Post(t.Context(), wire.PathSegments, io.LimitReader(zeros{}, 1<<20), nil)
+	require.NoError(t, err)
+	require.NotEqual(t, http.StatusTooManyRequests, status)
+}
+
+func TestOneAgentsManyRequestsDoNotShutOutAnother(t *testing.T) {
+	r := ingesttest.New(t)
+	bad, good := r.Agent("st07"), r.Agent("st08")
+	l := r.Log(good, "security", "")
+	for i := range 4 {
+		defer trickle(t, bad)()
+		require.Eventually(t, func() bool { return r.Ingest.Metrics.Waiting.Load() == int64(i+1) }, 10*time.Second, time.Millisecond)
+	}
+	status, _, err := bad.Send(t.Context(), bad.Log("security", "").CommitN(1))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusTooManyRequests, status)
+	require.Equal(t, wire.ResultStored, r.Send(good, l.CommitN(1))[0].Result)
+}
+
+func TestTooManyConnectionsFromOneAddressAreClosed(t *testing.T) {
+	r := ingesttest.New(t, func(o *ingest.Options) { o.Limits.PerAddress = 8 })
+	address := strings.TrimPrefix(r.URL, "https://")
+	var open []net.Conn
+	for range 30 {
+		c, err := net.Dial("tcp", address)
+		require.NoError(t, err)
+		open = append(open, c)
+	}
+	closed := 0
+	for _, c := range open {
+		require.NoError(t, c.SetReadDeadline(time.Now().Add(300*time.Millisecond)))
+		if _, err := c.Read(make([]byte, 1)); err == io.EOF {
+			closed++
+		}
+		c.Close()
+	}
+	require.Equal(t, 22, closed)
+	a := r.Agent("st07")
+	require.NotEmpty(t, a.ID, "when they are gone there is room again")
 }
 
 func TestSecurityHasAReserveWhenAnAgentSendsTooMuch(t *testing.T) {
@@ -183,6 +231,17 @@ func TestAPoisonedLeafIsStoredAsEvidenceAndReported(t *testing.T) {
 	e := r.Event("ingest.quarantined", func(e map[string]any) bool { return e["origin"] == l.Origin })
 	require.Equal(t, a.ID, e["agentId"])
 	require.NotEmpty(t, e["detail"])
+}
+
+func TestSpeakingForAForeignStationIsKeptAndReported(t *testing.T) {
+	r := ingesttest.New(t)
+	a := r.Agent("st07")
+	l := r.Log(a, "manufacturing", "")
+	foreign := bytes.Replace(wiretest.Leaf("st07", 1), []byte("hamburg/body/line3/st07"), []byte("leipzig/paint/line1/st01"), 1)
+	require.Equal(t, wire.ResultStored, r.Send(a, l.Commit(foreign))[0].Result)
+	e := r.Event("ingest.quarantined", nil)
+	require.Equal(t, "station outside of the agent's scope", e["reason"])
+	require.Equal(t, "leipzig/paint/line1/st01", e["detail"])
 }
 
 func TestStopAnswersWhoWaits(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/netip"
 	"os"
@@ -44,7 +45,7 @@ func (s *Service) Handler() http.Handler {
 func (s *Service) Server() *http.Server {
 	return &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 3 * time.Minute,
-		WriteTimeout: 0, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: 16 << 10, ConnState: s.connections(), ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 }
 
@@ -140,33 +141,48 @@ func (s *Service) segments(w http.ResponseWriter, r *http.Request) {
 		s.denied(w, r, err)
 		return
 	}
-	cost := s.cost(r)
-	if !s.memory.TryAcquire(cost) {
+	release, ok := s.reserve(r, agent.ID)
+	if !ok {
 		s.Metrics.Throttled.Add(1)
 		w.Header().Set("Retry-After", strconv.Itoa(s.retrySeconds()))
 		WriteProblem(w, http.StatusTooManyRequests, "too many segments at once", "send again after a moment")
 		return
 	}
-	defer s.memory.Release(cost)
+	defer release()
 	results, err := s.take(r, agent)
 	if err != nil {
 		s.broken(w, r, agent, err)
 		return
 	}
+	// Whoever does not take the answer does not keep its memory for ever.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(30 * time.Second))
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(results); err != nil {
 		s.log.Debug("answer not delivered", slog.String("agent", agent.ID), slog.Any("error", err))
 	}
 }
 
-// cost estimates the memory of a request: its segments are worked on in windows,
-// so a large body costs no more than one window and the segment being read.
-func (s *Service) cost(r *http.Request) int64 {
-	most := min(s.limits.WindowBytes+wire.MaxUnpacked+wire.MaxFrame, s.limits.Memory)
-	if r.ContentLength < 0 {
-		return most
+// reserve takes the memory that a request will need, or nothing and false. Its
+// segments are worked on in windows, so a large body costs no more than one
+// window and the segment being read. Requests of the usual size have a quarter
+// to themselves: those that catch up, or trickle, can't shut them out.
+func (s *Service) reserve(r *http.Request, agent string) (release func(), ok bool) {
+	if !s.working.enter(agent, s.limits.PerAgent, math.MaxInt) {
+		return nil, false
 	}
-	return min(64<<10+12*r.ContentLength, most)
+	pool, limit := s.large, s.limits.Memory-s.limits.Memory/4
+	cost := min(s.limits.WindowBytes+wire.MaxUnpacked+wire.MaxFrame, limit)
+	if usual := 64<<10 + 12*r.ContentLength; r.ContentLength >= 0 && usual < cost {
+		cost = usual
+	}
+	if cost <= min(1<<20, s.limits.Memory/4) {
+		pool = s.small
+	}
+	if !pool.TryAcquire(cost) {
+		s.working.leave(agent)
+		return nil, false
+	}
+	return func() { pool.Release(cost); s.working.leave(agent) }, true
 }
 
 func (s *Service) retrySeconds() int { return max(1, int(s.limits.RetryAfter/time.Second)) }

@@ -55,6 +55,9 @@ type Part interface {
 type Limits struct {
 	Body         int64         // bytes of one request; default wire.MaxBody
 	Memory       int64         // bytes that all requests together may take while they are worked on; default 256 MiB
+	PerAgent     int           // requests of one agent at the same time; default 4
+	Connections  int           // at the same time; default 8192
+	PerAddress   int           // connections from one address (a cell may sit behind one); default 1024
 	LeafRate     float64       // leaves per second and agent; default 40,000
 	LeafBurst    int           // default 400,000
 	Reserve      float64       // part of the burst that only security segments may use; default 0.1
@@ -94,7 +97,10 @@ type Service struct {
 	limits  Limits
 	log     *slog.Logger
 	now     func() time.Time
-	memory  *semaphore.Weighted
+	small   *semaphore.Weighted // a quarter of the memory, for requests of the usual size
+	large   *semaphore.Weighted // the rest, for those that catch up
+	working perKey
+	conns   perKey
 	queue   chan *window
 	stopped chan struct{}
 	rates   *rates
@@ -120,7 +126,7 @@ func New(o Options) (*Service, error) {
 	l := o.Limits.withDefaults()
 	return &Service{
 		opts: o, limits: l, log: o.Logger, now: o.Now,
-		memory: semaphore.NewWeighted(l.Memory), queue: make(chan *window, l.QueueWindows),
+		small: semaphore.NewWeighted(l.Memory / 4), large: semaphore.NewWeighted(l.Memory - l.Memory/4), queue: make(chan *window, l.QueueWindows),
 		stopped: make(chan struct{}), rates: newRates(l), reports: newReports(),
 		known: newKnownKeys(), heads: map[string]*store.Log{},
 	}, nil
@@ -129,6 +135,9 @@ func New(o Options) (*Service, error) {
 func (l Limits) withDefaults() Limits {
 	def(&l.Body, maxBody)
 	def(&l.Memory, 256<<20)
+	def(&l.PerAgent, 4)
+	def(&l.Connections, 8192)
+	def(&l.PerAddress, 1024)
 	def(&l.LeafRate, 40_000)
 	def(&l.LeafBurst, 400_000)
 	def(&l.Reserve, 0.1)
@@ -158,6 +167,9 @@ func (s *Service) Run(ctx context.Context) error {
 	close(s.stopped)
 	s.refuseWaiting()
 	wg.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	s.flush(last, true)
 	return nil
 }
 
@@ -182,9 +194,6 @@ func (s *Service) report(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			defer cancel()
-			s.flush(last, true)
 			return
 		case <-tick.C:
 			s.flush(ctx, false)

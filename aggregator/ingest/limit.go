@@ -1,6 +1,8 @@
 package ingest
 
 import (
+	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -36,4 +38,68 @@ func (r *rates) take(agent string, class event.Class, n uint64, now time.Time) b
 		return false
 	}
 	return l.AllowN(now, int(min(n, uint64(r.limits.LeafBurst))))
+}
+
+// perKey counts what each key has in work.
+type perKey struct {
+	mu    sync.Mutex
+	count map[string]int
+	all   int
+}
+
+// enter counts one more for the key, unless it has most already or all together
+// have total; leave takes it back.
+func (p *perKey) enter(key string, most, total int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.count == nil {
+		p.count = map[string]int{}
+	}
+	if p.count[key] >= most || p.all >= total {
+		return false
+	}
+	p.count[key]++
+	p.all++
+	return true
+}
+
+func (p *perKey) leave(key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all--
+	if p.count[key]--; p.count[key] <= 0 {
+		delete(p.count, key)
+	}
+}
+
+// connections bounds how many connections there are, in all and from one
+// address: what comes beyond is closed at once.
+func (s *Service) connections() func(net.Conn, http.ConnState) {
+	var mu sync.Mutex
+	counted := map[net.Conn]string{}
+	return func(c net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			host, _, err := net.SplitHostPort(c.RemoteAddr().String())
+			if err != nil {
+				host = c.RemoteAddr().String()
+			}
+			if !s.conns.enter(host, s.limits.PerAddress, s.limits.Connections) {
+				s.Metrics.Throttled.Add(1)
+				_ = c.Close()
+				return
+			}
+			mu.Lock()
+			counted[c] = host
+			mu.Unlock()
+		case http.StateClosed, http.StateHijacked:
+			mu.Lock()
+			host, ok := counted[c]
+			delete(counted, c)
+			mu.Unlock()
+			if ok {
+				s.conns.leave(host)
+			}
+		}
+	}
 }

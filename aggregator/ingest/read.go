@@ -19,6 +19,7 @@ import (
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
+	"github.com/linewatch/linewatch/shared/query"
 	"github.com/linewatch/linewatch/shared/wire"
 )
 
@@ -36,6 +37,8 @@ type job struct {
 	newKey   ed25519.PublicKey // of a log.key leaf at the end
 	opened   *uint64           // copies that a log.opened leaf announces
 	keys     map[string][]byte
+	station  string // of the author, where it is the sender
+	foreign  string // a station of its leaves that is outside of its scope
 	received time.Time
 	offset   time.Duration
 	result   wire.Result
@@ -162,7 +165,9 @@ func (s *Service) prepare(r *http.Request, agent store.Agent, seg *wire.Segment)
 		j.result = wire.Result{Result: wire.ResultBusy, Reason: "more leaves per second than allowed", RetryAfter: s.retrySeconds()}
 		return j
 	}
-	j.offset = agent.Seen.Offset
+	if j.offset = agent.Seen.Offset; agent.ID == o.Agent {
+		j.station = agent.Station
+	}
 	if s.opts.Offsets != nil {
 		if off, known := s.opts.Offsets.Offset(o.Agent); known {
 			j.offset = off
@@ -183,7 +188,7 @@ func (s *Service) prepare(r *http.Request, agent store.Agent, seg *wire.Segment)
 		j.result = wire.Result{Result: wire.ResultKeysWanted, Keys: missing}
 		return j
 	}
-	s.project(j)
+	s.project(j, agent)
 	if err := j.readSpecial(); err != nil {
 		return s.refused(r, agent, seg, "log.key", err)
 	}
@@ -209,8 +214,11 @@ func (s *Service) mayHandIn(ctx context.Context, agent store.Agent, author strin
 	return nil
 }
 
-// project hashes the leaves and makes their rows.
-func (s *Service) project(j *job) {
+// project hashes the leaves and makes their rows. An agent may write what it
+// wants into its own log; that it speaks for a station outside of its scope is
+// kept, and reported.
+func (s *Service) project(j *job, agent store.Agent) {
+	checked := ""
 	leaves := j.seg.Leaves
 	j.hashes, j.rows = make([]evidence.Hash, len(leaves)), make([]row, len(leaves))
 	at := store.LeafAt{Log: j.log, AgentID: j.author, Class: j.class, Received: j.received, Offset: j.offset}
@@ -219,6 +227,12 @@ func (s *Service) project(j *job) {
 		at.Index = j.seg.First + uint64(i)
 		made, ok := s.opts.Project(leaf, at)
 		j.rows[i] = row{made, ok}
+		if station := made.Station; ok && agent.ID == j.author && station != checked {
+			checked = station
+			if station != "" && !query.InScope(agent.Scope, station) {
+				j.foreign = station
+			}
+		}
 	}
 }
 
