@@ -79,8 +79,8 @@ func fill(row *store.Row, e *event.Event) {
 		row.ID = hashID(row.LeafHash)
 	}
 	if row.Type == "" {
-		row.Type = TypeQuarantined
-		row.Quarantined = true
+		row.Type, row.Quarantined = TypeQuarantined, true
+		row.Data, row.Context = nil, nil
 	}
 }
 

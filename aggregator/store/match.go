@@ -31,6 +31,17 @@ func (q EventQuery) Match(r Row) bool {
 	return InScope(q.Scope, r.Station) && q.Filter.Match(r.Fields())
 }
 
+// FillFromLeaf sets Data and Context of a row that was read back: the leaf's own
+// bytes, which no database changes.
+func FillFromLeaf(r *Row) {
+	if r.Quarantined {
+		return
+	}
+	if e, _, err := event.Parse(r.Leaf); err == nil {
+		r.Data, r.Context = e.Data, e.Context
+	}
+}
+
 // Bare is what is stored of a row that the database refused: the leaf and the
 // place, so that the event is seen, and the reason.
 func Bare(r Row, reason string) Row {

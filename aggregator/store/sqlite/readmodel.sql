@@ -26,8 +26,6 @@ CREATE TABLE {p}events (
     leaf_hash    BLOB NOT NULL,
     problems     TEXT,
     leaf         BLOB NOT NULL,
-    data         TEXT CHECK (data IS NULL OR json_valid(data)),
-    context      TEXT CHECK (context IS NULL OR json_valid(context)),
     words        TEXT
 );
 CREATE INDEX g{g}_at ON {p}events (at, log, idx, severity);

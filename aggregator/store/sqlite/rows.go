@@ -46,8 +46,8 @@ func newInserter(ctx context.Context, db *sql.DB, prefix string) (*inserter, err
 	var err error
 	ins.event, err = db.PrepareContext(ctx, `INSERT INTO `+prefix+`events (n, log, idx, pos, at, received, clock_offset,
 		id, type, class, severity, timestamp, collected, station, equipment, signal, correlation, user_id, ip, agent,
-		quarantined, leaf_hash, problems, leaf, data, context, words)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+		quarantined, leaf_hash, problems, leaf, words)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 	if err != nil {
 		return nil, err
 	}
@@ -169,6 +169,9 @@ func (w *rowWriter) add(ctx context.Context, log, pos int64, r store.Row) error 
 }
 
 func (w *rowWriter) put(ctx context.Context, log, pos int64, r store.Row) error {
+	if r.Data != nil && !json.Valid(r.Data) || r.Context != nil && !json.Valid(r.Context) {
+		return errNoJSON
+	}
 	problems, err := problemText(r.Problems)
 	if err != nil {
 		return err
@@ -182,7 +185,7 @@ func (w *rowWriter) put(ctx context.Context, log, pos int64, r store.Row) error 
 		_, err = w.event.ExecContext(ctx, n, log, int64(r.Index), pos, at, r.ReceivedAt.UnixMicro(), r.Offset.Microseconds(),
 			r.ID, r.Type, string(r.Class), int64(r.Severity), micro(r.Timestamp), micro(r.CollectedAt), r.Station,
 			null(r.Equipment), null(r.Signal), null(r.CorrelationID), null(r.UserID), null(r.SourceIP), r.AgentID,
-			r.Quarantined, r.LeafHash[:], problems, r.Leaf, text(r.Data), text(r.Context), null(r.Words))
+			r.Quarantined, r.LeafHash[:], problems, r.Leaf, null(r.Words))
 		if e, ok := errors.AsType[*msqlite.Error](err); ok && try < 1000 &&
 			(e.Code() == codeConstraintPrimaryKey || e.Code() == codeConstraintRowID) {
 			continue
@@ -234,8 +237,15 @@ func (w *rowWriter) addCopy(ctx context.Context, log, pos int64, c store.Copy) e
 	return err
 }
 
+// errNoJSON refuses a row whose objects are none; the columns that PostgreSQL has
+// for them do the same there.
+var errNoJSON = errors.New("no JSON")
+
 // isRefusal is true when the row is at fault, not the database.
 func isRefusal(err error) bool {
+	if errors.Is(err, errNoJSON) {
+		return true
+	}
 	e, ok := errors.AsType[*msqlite.Error](err)
 	if !ok {
 		return false
@@ -250,8 +260,8 @@ func isRefusal(err error) bool {
 // rowColumns is read by scanRow from "events e CROSS JOIN logs l".
 const rowColumns = `e.n, e.pos, e.log, l.log, e.idx, e.at, e.received, e.clock_offset, e.id, e.type, e.class, e.severity,
 	e.timestamp, e.collected, e.station, coalesce(e.equipment, ''), coalesce(e.signal, ''), coalesce(e.correlation, ''),
-	coalesce(e.user_id, ''), coalesce(e.ip, ''), e.agent, e.quarantined, e.leaf_hash, e.problems, e.leaf, e.data,
-	e.context, coalesce(e.words, '')`
+	coalesce(e.user_id, ''), coalesce(e.ip, ''), e.agent, e.quarantined, e.leaf_hash, e.problems, e.leaf,
+	coalesce(e.words, '')`
 
 // rowSource joins a row with the name of its log. CROSS keeps the events outside,
 // so that their index gives the order.
@@ -272,7 +282,7 @@ func scanRow(s scanner) (placed, error) {
 	var problems sql.NullString
 	err := s.Scan(&p.n, &p.pos, &p.log, &p.Log, &idx, &p.at, &received, &offset, &p.ID, &p.Type, &class, &severity,
 		&timestamp, &collected, &p.Station, &p.Equipment, &p.Signal, &p.CorrelationID, &p.UserID, &p.SourceIP,
-		&p.AgentID, &p.Quarantined, &hash, &problems, &p.Leaf, &p.Data, &p.Context, &p.Words)
+		&p.AgentID, &p.Quarantined, &hash, &problems, &p.Leaf, &p.Words)
 	if err != nil {
 		return p, err
 	}
@@ -289,6 +299,7 @@ func scanRow(s scanner) (placed, error) {
 			return p, fmt.Errorf("problems: %w", err)
 		}
 	}
+	store.FillFromLeaf(&p.Row)
 	return p, nil
 }
 
@@ -306,13 +317,6 @@ func null(s string) any {
 		return nil
 	}
 	return s
-}
-
-func text(b []byte) any {
-	if b == nil {
-		return nil
-	}
-	return string(b)
 }
 
 // searchText is what the words index holds of a row: its words, and one made-up
