@@ -10,7 +10,7 @@ type Config struct {
 	Station    string            `yaml:"station" required:"true" doc:"ISA-95 path of this station; default for every source, topic and node" example:"hamburg/body/line3/st07"`
 	DataDir    string            `yaml:"data_dir" required:"true" doc:"folder of the journal, the identity and the certificates" example:"/var/lib/linewatch-agent"`
 	Levels     []string          `yaml:"levels" default:"[site, area, line, cell]" doc:"names of the levels of the station path, for ${station.line}; counted from the end"`
-	Machine    string            `yaml:"machine_file" doc:"facts of the machine by file instead of by reading them (tests, containers): lines such as smbios=..."`
+	Machine    string            `yaml:"machine_file" doc:"facts of the machine by file instead of by reading them (tests, containers): lines name=value with smbios_uuid, disk_serial, mac, machine_id"`
 	Aggregator Aggregator        `yaml:"aggregator" doc:"where events go; enrolment fills in what is left out"`
 	Journal    Journal           `yaml:"journal" doc:"the durable buffer"`
 	OPCUA      []OPCUA           `yaml:"opcua" doc:"OPC UA servers"`

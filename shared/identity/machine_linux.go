@@ -35,11 +35,14 @@ func diskSerial(blocks, udev string) string {
 	}
 	for _, d := range disks {
 		dir := filepath.Join(blocks, d.Name())
-		if read(filepath.Join(dir, "removable")) == "1" || read(filepath.Join(dir, "device", "vendor"))+read(filepath.Join(dir, "device", "model"))+read(filepath.Join(dir, "device", "serial")) == "" {
-			continue // a stick, or no disk of its own: loop, RAM, device mapper
+		if _, err := os.Stat(filepath.Join(dir, "device")); err != nil || read(filepath.Join(dir, "removable")) == "1" {
+			continue // loop, RAM, device mapper; a stick
 		}
-		if s := read(filepath.Join(dir, "device", "serial")); s != "" {
-			return s
+		// NVMe, eMMC and SCSI have it below device, virtio beside it.
+		for _, path := range []string{"device/serial", "serial"} {
+			if s := read(filepath.Join(dir, path)); s != "" {
+				return s
+			}
 		}
 		if s := udevSerial(filepath.Join(udev, "b"+read(filepath.Join(dir, "dev")))); s != "" {
 			return s
