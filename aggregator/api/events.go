@@ -95,13 +95,9 @@ func restrict(who rights.Principal, text string, now time.Time) (store.EventQuer
 // sees reports whether a caller may see one row.
 func sees(who rights.Principal, r *store.Row) bool {
 	for _, c := range who.Classes() {
-		if c != r.Class {
-			continue
-		}
-		for _, p := range who.Scope {
-			if query.MatchStation(p, r.Station) {
-				return true
-			}
+		if c == r.Class {
+			// Rights begin at the first segment; a search pattern would not.
+			return store.InScope(who.Scope, r.Station)
 		}
 	}
 	return false
