@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"crypto/subtle"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
@@ -126,7 +127,7 @@ func (s *Service) newcomer(ctx context.Context, c candidate, from Caller) (store
 		CSR: []byte(req.CSR), Machine: req.Machine, Host: event.Clean(req.Host), Version: event.Clean(req.Version),
 		Predecessor: req.Predecessor, Enrolled: s.now().UTC()}
 	tok, err := s.token(ctx, secretOf(req.Token))
-	follows := from.Agent.ID != "" && from.Agent.ID == req.Predecessor
+	scope, follows := s.predecessor(ctx, req, from)
 	switch {
 	case err == nil:
 		if a.Scope = tok.Scope; tok.Approve {
@@ -136,8 +137,11 @@ func (s *Service) newcomer(ctx context.Context, c candidate, from Caller) (store
 		if err := assigned(tok, &a); err != nil {
 			return a, tok, err
 		}
+		if follows { // copies of a disk don't use up the token of the others
+			tok = store.Token{Scope: tok.Scope}
+		}
 	case follows && isDenied(err):
-		a.Scope = from.Agent.Scope
+		a.Scope, tok = scope, store.Token{}
 	default:
 		return a, tok, err
 	}
@@ -151,6 +155,29 @@ func (s *Service) newcomer(ctx context.Context, c candidate, from Caller) (store
 		return a, tok, denied(http.StatusForbidden, "station %s is outside of what this token allows (%v)", a.Station, a.Scope)
 	}
 	return a, tok, nil
+}
+
+// predecessor tells whether a request comes from where the named predecessor
+// was enrolled: with its certificate, or with the token that admitted it (which
+// may be used up or too old to admit anybody, but was not revoked). That is a PC
+// with a new mainboard, or a copied disk: it may wait for a person's approval.
+func (s *Service) predecessor(ctx context.Context, req wire.EnrolRequest, from Caller) (scope []string, follows bool) {
+	if req.Predecessor == "" {
+		return nil, false
+	}
+	if from.Agent.ID == req.Predecessor {
+		return from.Agent.Scope, true
+	}
+	old, err := s.opts.Store.Agent(ctx, req.Predecessor)
+	if err != nil || old.TokenHash == "" || old.State == store.AgentRevoked {
+		return nil, false
+	}
+	hash := identity.SecretHash(secretOf(req.Token))
+	if subtle.ConstantTimeCompare([]byte(hash), []byte(old.TokenHash)) != 1 {
+		return nil, false
+	}
+	tok, err := s.opts.Store.Token(ctx, hash)
+	return old.Scope, err == nil && !tok.Revoked
 }
 
 // assigned: a token with a list of stations by host name decides the station.
@@ -191,7 +218,7 @@ func (s *Service) again(ctx context.Context, a store.Agent, c candidate, from Ca
 	if !sameMachine(c.req.Machine, a.Machine) {
 		return s.clone(ctx, a, c, from)
 	}
-	sameKey := bytes.Equal(a.CSR, []byte(c.req.CSR))
+	sameKey := bytes.Equal(keyInfo(a.CSR), c.csr.RawSubjectPublicKeyInfo) // each request is signed anew
 	if a.State == store.AgentPending {
 		if !sameKey {
 			a.CSR = []byte(c.req.CSR)
@@ -213,6 +240,19 @@ func (s *Service) again(ctx context.Context, a store.Agent, c candidate, from Ca
 	}
 	a.Scope, a.TokenHash, a.CSR = tok.Scope, tok.Hash, []byte(c.req.CSR)
 	return s.welcome(ctx, a, c, tok, "token "+tokenID(tok)+", enrolled again")
+}
+
+// keyInfo is the public key of a stored certificate request, nil without one.
+func keyInfo(csr []byte) []byte {
+	block, _ := pem.Decode(csr)
+	if block == nil {
+		return nil
+	}
+	r, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		return nil
+	}
+	return r.RawSubjectPublicKeyInfo
 }
 
 // welcome issues the certificate and stores the agent, the use of its token and

@@ -29,10 +29,11 @@ func TestATokenAdmitsWithinItsScopeAndUses(t *testing.T) {
 	r := ingesttest.New(t)
 	token := r.Token("hamburg/body/**", 2)
 	a := stranger(r, "st07")
-	req, _ := ingesttest.Request(t, a, token, "hamburg/body/line3/st07", "st07")
+	req, tlsKey := ingesttest.Request(t, a, token, "hamburg/body/line3/st07", "st07")
 	status, answer := ingesttest.Ask(t, a, req)
 	require.Equal(t, http.StatusOK, status)
 	require.NotEmpty(t, answer.Certificate)
+	ingesttest.Resign(t, a, &req, tlsKey)
 	require.Equal(t, []string{"hamburg/body/**"}, answer.Scope)
 	require.Len(t, answer.Cosigners, 1)
 	require.Equal(t, "hamburg", answer.Pseudonyms[0].Plant)
@@ -163,6 +164,29 @@ func TestEightyClonesWaitForApprovalAndTheOriginalIsUnharmed(t *testing.T) {
 	require.Equal(t, ingesttest.Machine("st07"), agent.Machine)
 }
 
+func TestACloneWithTheUsedTokenOfItsOriginalWaits(t *testing.T) {
+	r := ingesttest.New(t)
+	token := r.Token("hamburg/body/**", 1)
+	original := stranger(r, "st07")
+	req, _ := ingesttest.Request(t, original, token, "hamburg/body/st07", "st07")
+	status, _ := ingesttest.Ask(t, original, req)
+	require.Equal(t, http.StatusOK, status)
+	clone := stranger(r, "clone")
+	req, _ = ingesttest.Request(t, clone, token, "hamburg/body/st07", "other pc")
+	status, _ = ingesttest.Ask(t, clone, req)
+	require.Equal(t, http.StatusForbidden, status, "used up")
+	req.Predecessor, req.Reason = original.ID, "machine changed"
+	status, _ = ingesttest.Ask(t, clone, req)
+	require.Equal(t, http.StatusAccepted, status)
+	require.Len(t, r.Events("agent.tamper"), 1)
+
+	thief := stranger(r, "thief")
+	req, _ = ingesttest.Request(t, thief, "guess", "hamburg/body/st07", "a third pc")
+	req.Predecessor = original.ID
+	status, _ = ingesttest.Ask(t, thief, req)
+	require.Equal(t, http.StatusForbidden, status, "knowing an agent's id is not enough to wait in its line")
+}
+
 func TestAnApprovedAgentGetsItsCertificateAndMayReplaceAnother(t *testing.T) {
 	r := ingesttest.New(t)
 	old := r.Agent("st07")
@@ -174,10 +198,14 @@ func TestAnApprovedAgentGetsItsCertificateAndMayReplaceAnother(t *testing.T) {
 	status, answer := ingesttest.Ask(t, next, req)
 	require.Equal(t, http.StatusAccepted, status)
 	require.Contains(t, answer.Reason, "new mainboard")
+	ingesttest.Resign(t, next, &req, tlsKey)
+	commits := r.Faults.Commits.Load()
 	status, _ = ingesttest.Ask(t, next, req)
 	require.Equal(t, http.StatusAccepted, status, "asked again")
+	require.Equal(t, commits, r.Faults.Commits.Load(), "asking again stores nothing")
 
 	require.NoError(t, r.Enrol.Approve(t.Context(), next.ID, old.ID, "anna"))
+	ingesttest.Resign(t, next, &req, tlsKey)
 	status, answer = ingesttest.Ask(t, next, req)
 	require.Equal(t, http.StatusOK, status)
 	next.Client = r.Client(answer.Certificate, tlsKey)

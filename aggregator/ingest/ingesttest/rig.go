@@ -154,13 +154,22 @@ func Request(t testing.TB, a *wiretest.Agent, token, station, machine string) (w
 	t.Helper()
 	tlsKey, err := identity.NewTLSKey()
 	require.NoError(t, err)
+	req := wire.EnrolRequest{Token: token, AgentID: a.ID, Station: station, PublicKey: base64.StdEncoding.EncodeToString(a.Public()),
+		Machine: Machine(machine), Host: machine, Version: "1.0.0"}
+	Resign(t, a, &req, tlsKey)
+	return req, tlsKey
+}
+
+// Resign makes the certificate request and its proof anew, as an agent does each
+// time it asks.
+func Resign(t testing.TB, a *wiretest.Agent, req *wire.EnrolRequest, tlsKey *ecdsa.PrivateKey) {
+	t.Helper()
 	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "x"}}, tlsKey)
 	require.NoError(t, err)
 	sum := sha256.Sum256(der)
 	proof := ed25519.Sign(a.Key, []byte(wire.EnrolProofPrefix+hex.EncodeToString(sum[:])))
-	return wire.EnrolRequest{Token: token, AgentID: a.ID, Station: station, PublicKey: base64.StdEncoding.EncodeToString(a.Public()),
-		LogKeyProof: base64.StdEncoding.EncodeToString(proof), Machine: Machine(machine), Host: machine, Version: "1.0.0",
-		CSR: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))}, tlsKey
+	req.LogKeyProof = base64.StdEncoding.EncodeToString(proof)
+	req.CSR = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 }
 
 // Token makes an enrolment token.
