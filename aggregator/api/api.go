@@ -55,6 +55,7 @@ type Options struct {
 	Gate      Gate
 	Ledger    Ledger
 	Live      Live
+	Agents    func(ctx context.Context) ([]Agent, error)
 	Cosigners []evidence.CosignerKey
 	Web       http.Handler // the web application
 	WebBuilt  bool

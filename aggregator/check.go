@@ -1,0 +1,106 @@
+package aggregator
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/linewatch/linewatch/aggregator/project"
+	"github.com/linewatch/linewatch/aggregator/store"
+	"github.com/linewatch/linewatch/aggregator/verify"
+	"github.com/linewatch/linewatch/aggregator/web"
+	"github.com/linewatch/linewatch/shared/evidence"
+)
+
+// Report is what check found.
+type Report struct {
+	Lines  []string `json:"lines"`
+	Logs   int      `json:"logs"`
+	Leaves uint64   `json:"leaves"`
+	Agents int      `json:"agents"`
+	Users  int      `json:"users"`
+}
+
+// Check looks at everything that run needs without listening.
+func (a *Aggregator) Check(ctx context.Context) (Report, error) {
+	var r Report
+	if err := a.Store.Ping(ctx); err != nil {
+		return r, fmt.Errorf("the database does not answer: %w", err)
+	}
+	logs, err := a.Store.Logs(ctx)
+	if err != nil {
+		return r, err
+	}
+	agents, err := a.Store.Agents(ctx)
+	if err != nil {
+		return r, err
+	}
+	users, err := a.Store.Users(ctx)
+	if err != nil {
+		return r, err
+	}
+	if _, err := a.peopleCertificate(); err != nil {
+		return r, err
+	}
+	for _, l := range logs {
+		r.Leaves += l.Size
+	}
+	r.Logs, r.Agents, r.Users = len(logs), len(agents), len(users)
+	say := func(format string, args ...any) { r.Lines = append(r.Lines, fmt.Sprintf(format, args...)) }
+	kind := "SQLite in " + a.Config.DataDir
+	if strings.HasPrefix(a.Config.Store, "postgres") {
+		kind = "PostgreSQL"
+	}
+	say("store: %s answers and takes writes; %d logs with %d leaves, %d agents, %d users", kind, r.Logs, r.Leaves, r.Agents, r.Users)
+	say("people: %s; agents: %s, told %s", a.Config.People.Listen, a.Config.Agents.Listen, strings.Join(a.Config.Agents.URLs, " "))
+	say("certificate authority: until %s", a.CA.Certificate().NotAfter.UTC().Format(time.DateOnly))
+	waiting := 0
+	for i := range agents {
+		if agents[i].State == store.AgentPending {
+			waiting++
+		}
+	}
+	if waiting > 0 {
+		say("%d agents wait for approval: linewatch-aggregator agents list", waiting)
+	}
+	if !web.Built() {
+		say("the web application is not in this binary (make ui)")
+	}
+	return r, nil
+}
+
+// Rebuild makes the read model anew from the evidence.
+func (a *Aggregator) Rebuild(ctx context.Context, progress func(done, total uint64)) error {
+	return a.Store.Rebuild(ctx, project.Project, progress)
+}
+
+// WriteTrust writes the trust file of this aggregator: who holds it, from paper
+// or from another way, can anchor a bundle. It names the cosigner key and the
+// fingerprint of each admitted station.
+func (a *Aggregator) WriteTrust(ctx context.Context, w io.Writer) error {
+	agents, err := a.Store.Agents(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "# Linewatch trust file of %s, %s. Compare it with what was printed at installation.\n", a.Config.Instance, time.Now().UTC().Format(time.RFC3339))
+	fmt.Fprintf(w, "cosigner %s %s\n", a.cosigner.Name, base64.StdEncoding.EncodeToString(a.cosigner.Key))
+	for i := range agents {
+		for _, k := range agents[i].Keys {
+			fmt.Fprintf(w, "# %s on %s\nstation %s %s\n", agents[i].Station, agents[i].Host, agents[i].ID, evidence.Fingerprint(k.Public))
+		}
+	}
+	return nil
+}
+
+// Verify walks the whole store: every segment hashed again, every signature and
+// receipt opened, every root compared, every row compared with its leaf.
+func (a *Aggregator) Verify(ctx context.Context, progress func(done, total uint64)) (verify.Report, error) {
+	return verify.Run(ctx, verify.Options{
+		Store: a.Store, Cosigners: []evidence.CosignerKey{a.cosigner}, Ledger: []ed25519.PublicKey{a.Ledger.Public()},
+		Project: project.Project, Progress: progress,
+	})
+}
