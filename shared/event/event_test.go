@@ -17,7 +17,7 @@ func sample() *event.Event {
 		ID: event.NewID(at), Type: event.TypeEquipmentStatus, Class: event.Manufacturing, Severity: event.SeverityInfo,
 		Timestamp: at, CollectedAt: at.Add(3 * time.Millisecond), Station: "hamburg/body/line3/st07",
 		Equipment: "press-12", Signal: "press.state", CorrelationID: "order-4711",
-		UserID: event.Pseudonym([]byte("k"), "Anna"), SourceIP: "10.4.1.12",
+		UserID: event.Pseudonym([]byte("0123456789abcdef0123456789abcdef"), "Anna"), SourceIP: "10.4.1.12",
 		Source:  &event.Source{Kind: "opcua", Endpoint: "opc.tcp://10.4.1.12:4840", Item: "nsu=urn:v:press;s=State", OriginalID: "17"},
 		Data:    json.RawMessage(`{"equipmentId":"press-12","status":"running","previous":"idle"}`),
 		Context: json.RawMessage(`{"shift":"early"}`),

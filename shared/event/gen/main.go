@@ -1,5 +1,5 @@
-// Command gen writes what is made of catalogue.csv: types_gen.go and
-// catalogue.json (for the web pages and docs). Run it with go generate in
+// Command gen writes what is made of catalogue.csv: types_gen.go, catalogue.json
+// (for the web pages) and docs/event-types.md. Run it with go generate in
 // shared/event, or with -dir from anywhere.
 package main
 

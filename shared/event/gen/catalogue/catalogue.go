@@ -32,7 +32,8 @@ type row struct {
 	Note         string   `json:"note"`
 }
 
-// Generate returns the content of the made files by name.
+// Generate returns the content of the made files by their path from the folder
+// of the catalogue.
 func Generate(source []byte) (map[string][]byte, error) {
 	rows, err := read(source)
 	if err != nil {
@@ -46,7 +47,11 @@ func Generate(source []byte) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string][]byte{"types_gen.go": code, "catalogue.json": append(text, '\n')}, nil
+	return map[string][]byte{
+		"types_gen.go":              code,
+		"catalogue.json":            append(text, '\n'),
+		"../../docs/event-types.md": page(rows),
+	}, nil
 }
 
 func read(source []byte) ([]row, error) {
