@@ -36,8 +36,9 @@ type committer struct {
 	s    *Source
 	sink source.Sink
 	win  *window
-	kept map[uint64]uint64
+	kept map[uint64]uint64 // last content of a topic
 
+	keptNew    map[uint64]bool // topics whose content changed in this batch
 	conn       uint32
 	aliveAt    time.Time
 	oldFilters []string
@@ -69,7 +70,7 @@ type dropCounter struct {
 
 func newCommitter(s *Source, sink source.Sink) (*committer, error) {
 	c := &committer{
-		s: s, sink: sink, win: newWindow(), kept: map[uint64]uint64{},
+		s: s, sink: sink, win: newWindow(), kept: map[uint64]uint64{}, keptNew: map[uint64]bool{},
 		set: map[string][]byte{}, drop: map[string]bool{},
 	}
 	if s.o.Positions == nil {
@@ -161,6 +162,10 @@ func (c *committer) prepare(batch []item, out []source.Reading) []source.Reading
 			c.record(it)
 		}
 	}
+	for topic := range c.keptNew {
+		c.set[fmt.Sprintf(keptPrefix+"%016x", topic)] = binary.BigEndian.AppendUint64(nil, c.kept[topic])
+	}
+	clear(c.keptNew)
 	for key := range c.drop {
 		delete(c.set, key)
 	}
@@ -185,7 +190,7 @@ func (c *committer) isRepeat(it *item) bool {
 	}
 	if (ok && last != it.hash) || (!ok && len(c.kept) < maxKept) {
 		c.kept[it.topic] = it.hash
-		c.set[fmt.Sprintf(keptPrefix+"%016x", it.topic)] = binary.BigEndian.AppendUint64(nil, it.hash)
+		c.keptNew[it.topic] = true
 	}
 	return false
 }
