@@ -27,6 +27,14 @@ func (s *Service) Identify(r *http.Request) (store.Agent, error) {
 	return a, s.accepts(a, leaf)
 }
 
+// IdentifyExpired is Identify, but a certificate that expired up to Grace ago
+// passes too: such an agent may ask for its renewal and give signs of life, so
+// that it is told to renew; its segments wait.
+func (s *Service) IdentifyExpired(r *http.Request) (store.Agent, error) {
+	a, _, err := s.renewer(r)
+	return a, err
+}
+
 // certificate is the client certificate, if it ends in our authority. With a
 // grace, one that expired no longer ago passes too.
 func (s *Service) certificate(r *http.Request, grace time.Duration) (*x509.Certificate, error) {

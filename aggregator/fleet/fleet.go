@@ -53,7 +53,9 @@ type Ledger interface {
 // Admission tells whose certificate stands behind a request, and what the agent
 // is due (package enrol).
 type Admission interface {
-	Identify(r *http.Request) (store.Agent, error)
+	// IdentifyExpired accepts an expired certificate too: the answer says that it
+	// has to be renewed.
+	IdentifyExpired(r *http.Request) (store.Agent, error)
 	PseudonymKeys(a store.Agent) ([]wire.PseudonymKey, error)
 	RenewDue(a store.Agent) bool
 }
@@ -111,7 +113,7 @@ func (f *Fleet) Offset(agent string) (time.Duration, bool) {
 
 func (f *Fleet) handle(w http.ResponseWriter, r *http.Request) {
 	arrived := f.now()
-	a, err := f.opts.Admission.Identify(r)
+	a, err := f.opts.Admission.IdentifyExpired(r)
 	if err != nil {
 		refuse(w, err)
 		return

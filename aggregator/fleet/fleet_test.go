@@ -59,6 +59,11 @@ func TestAStatusCallMeasuresTheClockAndAnswersWhatTheAgentNeeds(t *testing.T) {
 	r.Clock.Move(365*24*time.Hour - enrol.RenewBefore)
 	_, answer = status(t, a, wire.Status{AgentID: a.ID, Time: r.Clock.Now(), Version: "1.0.0"})
 	require.True(t, answer.Renew)
+
+	r.Clock.Move(200 * 24 * time.Hour)
+	code, answer = status(t, a, wire.Status{AgentID: a.ID, Time: r.Clock.Now(), Version: "1.0.0"})
+	require.Equal(t, http.StatusOK, code, "an expired certificate still serves to be told")
+	require.True(t, answer.Renew)
 }
 
 func TestAWrongClockStopsNothingAndIsRecordedOnce(t *testing.T) {
