@@ -7,6 +7,7 @@
 //   step            all variables step once     {"step":n}
 //   count           answers                     {"step":n,"sessions":n,"subscriptions":n}
 //   alarm on|off    the press's level alarm     {"alarm":"on"}
+//   acknowledge     somebody at the machine acknowledges it
 //   bad | good      status of Line1.Press.State {"quality":"bad"}
 //   state N         sets Line1.Press.State      {"state":n}
 //   remove | add    the node Line1.Press.Extra  {"extra":"removed"}
@@ -126,7 +127,8 @@ let alarm = null;
 if (options.alarm) {
   server.engine.addressSpace.installAlarmsAndConditionsService();
   const level = addPress("Level", "Double", 50);
-  line.setEventNotifier?.(1);
+  // Standing alarms are repeated only along HasNotifier from the Server object.
+  line.addReference({ referenceType: "HasNotifier", isForward: false, nodeId: server.engine.addressSpace.rootFolder.objects.server.nodeId });
   alarm = space.instantiateExclusiveLimitAlarm("ExclusiveLevelAlarmType", {
     browseName: "LevelAlarm", conditionSource: press, componentOf: press, conditionName: "LevelAlarm",
     inputNode: level, severity: 700, highHighLimit: 95, highLimit: 90, lowLimit: 10, lowLowLimit: 5,
@@ -144,6 +146,11 @@ const commands = {
   alarm: (to) => {
     alarm.level.setValueFromSource({ dataType: DataType.Double, value: to === "on" ? 97 : 50 }, StatusCodes.Good, new Date());
     return { alarm: to };
+  },
+  acknowledge: () => {
+    const branch = alarm.currentBranch();
+    alarm.acknowledgeAndAutoConfirmBranch(branch, "seen");
+    return { acknowledged: alarm.ackedState.getValue?.() ?? true };
   },
   bad: () => {
     state.setValueFromSource({ dataType: DataType.Int32, value: 0 }, StatusCodes.BadSensorFailure, new Date());

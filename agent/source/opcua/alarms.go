@@ -29,7 +29,7 @@ type notifier struct {
 }
 
 // compileAlarms makes the group of all notifiers; nil when there is none.
-func compileAlarms(cfg config.OPCUA, opts Options) (*group, error) {
+func compileAlarms(cfg config.OPCUA) (*group, error) {
 	if len(cfg.Alarms) == 0 {
 		return nil, nil
 	}
@@ -48,7 +48,6 @@ func compileAlarms(cfg config.OPCUA, opts Options) (*group, error) {
 		}
 		g.alarms = append(g.alarms, &notifier{text: a.Notifier, ref: ref, minSeverity: a.MinSeverity, known: map[string]condition{}})
 	}
-	_ = opts
 	return g, errors.Join(errs...)
 }
 
@@ -107,7 +106,7 @@ func clauses() []*ua.SimpleAttributeOperand {
 	return out
 }
 
-func (e *engine) alarmItem(index int, a *notifier) (*item, error) {
+func (e *engine) alarmItem(a *notifier) (*item, error) {
 	node, err := a.ref.resolve(e.session.Namespaces)
 	if err != nil {
 		return nil, fmt.Errorf("alarms, notifier %s: %w", a.text, err)
@@ -198,14 +197,15 @@ func (t *taking) event(it *item, fields []*ua.Variant) {
 		return // an event that is no condition: nothing is configured for it
 	}
 	now := readCondition(get)
-	if now.severity < int64(a.minSeverity) {
-		return
-	}
 	key := uriForm(node, t.e.session.Namespaces)
 	if branch, ok := get(fieldBranchID).(*ua.NodeID); ok && branch != nil && branch.String() != "i=0" {
 		key += "|" + branch.String()
 	}
 	before, known := a.known[key]
+	// What was told as coming is told as going, though its severity sinks then.
+	if !known && now.severity < int64(a.minSeverity) {
+		return
+	}
 	at, _ := get(fieldTime).(time.Time)
 	if at.IsZero() {
 		at = t.at

@@ -45,7 +45,7 @@ type engine struct {
 	leaving *session // an earlier one whose subscriptions are still to be transferred
 	subs    map[string]*subscription
 	lost    map[string]storedSub // of an earlier process, until their group is up
-	granted granted
+	granted ServerLimits
 
 	flights    int // publish requests that the server takes
 	lastServer string

@@ -108,7 +108,7 @@ func compile(cfg config.OPCUA, opts Options) (*plan, error) {
 		}
 		p.groups = append(p.groups, compiled)
 	}
-	if g, err := compileAlarms(cfg, opts); err != nil {
+	if g, err := compileAlarms(cfg); err != nil {
 		errs = append(errs, err)
 	} else if g != nil {
 		p.groups = append(p.groups, g)

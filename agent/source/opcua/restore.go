@@ -76,7 +76,7 @@ func (e *engine) enter(ctx context.Context, ch *channel) (bool, error) {
 		e.leaving = &session{}
 	}
 	e.session = fresh
-	e.granted = granted{}
+	e.granted = ServerLimits{}
 	e.flights = publishRequests
 	if err := e.transfer(ctx, ch); err != nil {
 		return false, err
@@ -291,7 +291,7 @@ func lostConnection(err error) bool {
 	switch status(err) {
 	case 0, ua.StatusBadTimeout, ua.StatusBadConnectionClosed, ua.StatusBadServerNotConnected, ua.StatusBadSecureChannelClosed,
 		ua.StatusBadTCPInternalError, ua.StatusBadTCPServerTooBusy, ua.StatusBadServerHalted, ua.StatusBadShutdown,
-		ua.StatusBadRequestTimeout, ua.StatusBadSecureChannelIDInvalid, ua.StatusBadTCPSecureChannelUnknown, ua.StatusBadTooManyOperations:
+		ua.StatusBadRequestTimeout, ua.StatusBadSecureChannelIDInvalid, ua.StatusBadTCPSecureChannelUnknown:
 		return true
 	}
 	return false

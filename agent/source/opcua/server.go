@@ -16,8 +16,8 @@ import (
 // defaultPortion is how many items go into one call where the server sets no limit.
 const defaultPortion = 500
 
-// granted is what the server allows; 0 = it says nothing.
-type granted struct {
+// ServerLimits is what the server allows; 0 = it says nothing.
+type ServerLimits struct {
 	Read                    bool    `json:"-"`
 	ItemsPerCall            uint32  `json:"max_items_per_call"`
 	NodesPerRead            uint32  `json:"max_nodes_per_read"`
@@ -31,10 +31,10 @@ type granted struct {
 	MinSampling             float64 `json:"min_sampling_ms"`
 }
 
-func (g granted) empty() bool { return !g.Read }
+func (g ServerLimits) empty() bool { return !g.Read }
 
 // portion is the size of one call under a limit.
-func (g granted) portion(limit uint32) int {
+func (g ServerLimits) portion(limit uint32) int {
 	if limit == 0 || limit > defaultPortion {
 		return defaultPortion
 	}
@@ -42,8 +42,8 @@ func (g granted) portion(limit uint32) int {
 }
 
 // readGranted reads the server's limits; one that it does not have is 0.
-func readGranted(ctx context.Context, ch *channel) (granted, error) {
-	g := granted{Read: true}
+func readGranted(ctx context.Context, ch *channel) (ServerLimits, error) {
+	g := ServerLimits{Read: true}
 	targets := []struct {
 		node uint32
 		into *uint32
@@ -63,9 +63,9 @@ func readGranted(ctx context.Context, ch *channel) (granted, error) {
 		nodes = append(nodes, ua.NewNumericNodeID(0, t.node))
 	}
 	nodes = append(nodes, ua.NewNumericNodeID(0, id.Server_ServerCapabilities_MinSupportedSampleRate))
-	values, err := readValues(ctx, ch, nodes, 1)
+	values, err := readValues(ctx, ch, nodes, defaultPortion)
 	if err != nil {
-		return granted{}, err
+		return ServerLimits{}, err
 	}
 	for i, t := range targets {
 		if v := variantOf(values[i]); v != nil {
@@ -86,7 +86,7 @@ func readGranted(ctx context.Context, ch *channel) (granted, error) {
 func readServer(ctx context.Context, ch *channel, s *session) error {
 	values, err := readValues(ctx, ch, []*ua.NodeID{
 		ua.NewNumericNodeID(0, id.Server_NamespaceArray), ua.NewNumericNodeID(0, id.Server_ServerStatus_StartTime),
-	}, 1)
+	}, defaultPortion)
 	if err != nil {
 		return err
 	}
@@ -106,17 +106,16 @@ func readServer(ctx context.Context, ch *channel, s *session) error {
 	return nil
 }
 
-// readValues reads the Value attribute of nodes in portions; the result has one
-// entry per node.
+// readValues reads the Value attribute of nodes; the result has one entry per
+// node. A portion that the server finds too large is halved: its limits are read
+// with this function too.
 func readValues(ctx context.Context, ch *channel, nodes []*ua.NodeID, portion int) ([]*ua.DataValue, error) {
-	// Before the limits are known, one by one would be slow and all at once may be
-	// too many: ten is below every limit seen.
-	if portion < 2 {
-		portion = 10
-	}
 	var out []*ua.DataValue
-	for some := range slices.Chunk(nodes, portion) {
+	for some := range slices.Chunk(nodes, max(1, portion)) {
 		values, err := readSome(ctx, ch, some, requestTimeout)
+		if status(err) == ua.StatusBadTooManyOperations && len(some) > 1 {
+			values, err = readValues(ctx, ch, some, (len(some)+1)/2)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -250,17 +249,11 @@ func (e *engine) retryFailed(ctx context.Context, ch *channel, sub *subscription
 	sub.failed = nil
 	waiting := sub.unresolved
 	sub.unresolved = nil
-	for _, u := range waiting {
-		found, err := e.find(ctx, ch, sub.group, u.node)
-		if err != nil {
-			if lostConnection(err) {
-				return err
-			}
-			sub.unresolved = append(sub.unresolved, u)
-			continue
-		}
-		again = append(again, found...)
+	found, err := e.look(ctx, ch, sub, waiting)
+	if err != nil {
+		return err
 	}
+	again = append(again, found...)
 	// Handles must be what a restarted agent would give: over all items.
 	all := again
 	for _, it := range sub.items {
@@ -279,8 +272,8 @@ func (e *engine) retryFailed(ctx context.Context, ch *channel, sub *subscription
 	return nil
 }
 
-// grantedGroup is what the server granted one group.
-type grantedGroup struct {
+// GroupReport is what the server granted one group; times in milliseconds.
+type GroupReport struct {
 	Group        string   `json:"group"`
 	Nodes        int      `json:"nodes"`
 	Failed       []string `json:"failed,omitempty"`
@@ -295,7 +288,7 @@ type grantedGroup struct {
 
 // showLimits puts what was granted into the health.
 func (e *engine) showLimits() {
-	var groups []grantedGroup
+	var groups []GroupReport
 	for _, g := range e.plan.groups {
 		if sub := e.subs[g.name]; sub != nil {
 			groups = append(groups, describe(sub, e.plan.cover))
@@ -306,8 +299,8 @@ func (e *engine) showLimits() {
 	})
 }
 
-func describe(sub *subscription, cover time.Duration) grantedGroup {
-	out := grantedGroup{
+func describe(sub *subscription, cover time.Duration) GroupReport {
+	out := GroupReport{
 		Group: sub.group.name, Nodes: len(sub.items), PublishingMS: sub.interval.Milliseconds(),
 		KeepAliveMS: sub.keepAlive.Milliseconds(), LifetimeMS: sub.life.Milliseconds(),
 	}
@@ -324,7 +317,7 @@ func describe(sub *subscription, cover time.Duration) grantedGroup {
 		out.Failed = append(out.Failed, it.text()+": "+statusText(it.status))
 	}
 	for _, u := range sub.unresolved {
-		out.Failed = append(out.Failed, u.node.text()+": "+u.err.Error())
+		out.Failed = append(out.Failed, u.text()+": "+u.err.Error())
 	}
 	if out.QueueGranted < out.QueueAsked {
 		out.Warnings = append(out.Warnings, fmt.Sprintf(

@@ -1,8 +1,14 @@
 package opcua
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/goccy/go-yaml"
 	"github.com/stretchr/testify/require"
 
 	"github.com/linewatch/linewatch/agent/config"
@@ -37,4 +43,199 @@ func TestChangesOfARealServerReachTheSink(t *testing.T) {
 	})
 	require.Len(t, sink.occurrences("channel.insecure"), 1)
 	require.Empty(t, sink.occurrences("audit.gap"))
+}
+
+// openLine is the server that the tests below share: small portions, an alarm.
+func openLine(t *testing.T) *line {
+	t.Helper()
+	return startLine(t, map[string]any{"variables": 30, "extraNamespace": "urn:other", "itemsPerCall": 7, "readsPerCall": 5})
+}
+
+func TestOneServerManyWays(t *testing.T) {
+	t.Parallel()
+	server := openLine(t)
+	t.Run("large groups are asked for in the portions that the server takes", func(t *testing.T) {
+		sink := newRecord()
+		s := run(t, insecure(server.Endpoint, stepNodes(30)...), Options{}, sink)
+		sink.until(t, "all values", func() bool { return sink.newest("step.29") != nil && sink.newest("step.0") != nil })
+		s.stop()
+		var limits struct {
+			Groups []GroupReport `json:"groups"`
+		}
+		require.NoError(t, json.Unmarshal(s.Health().Limits, &limits))
+		require.Equal(t, 30, limits.Groups[0].Nodes)
+		require.Empty(t, limits.Groups[0].Warnings)
+	})
+	t.Run("a node that is not there stops nobody and is taken when it comes", func(t *testing.T) { badNode(t, server) })
+	t.Run("alarms come, are acknowledged by nobody, and go", func(t *testing.T) { alarms(t, server) })
+	t.Run("a sink that refuses loses nothing and pauses publishing", func(t *testing.T) { backpressure(t, server) })
+	t.Run("a queue that overflows in the server is declared", func(t *testing.T) { overflows(t, server) })
+	t.Run("the tools", func(t *testing.T) { tools(t, server) })
+}
+
+func badNode(t *testing.T, server *line) {
+	server.ask(t, "remove")
+	sink := newRecord()
+	s := run(t, insecure(server.Endpoint, stateNode(),
+		config.OPCUANode{ID: "nsu=urn:linewatch:test;s=Line1.Press.Extra", As: "extra"},
+		config.OPCUANode{ID: "nsu=urn:nobody;s=X", As: "other"},
+		config.OPCUANode{Path: "/Objects/v:Line1/v:Press/v:Extr*", As: "by.path"},
+	), Options{}, sink)
+	sink.until(t, "the good node", func() bool { return sink.newest("press.state") != nil })
+	require.Contains(t, string(s.Health().Limits), "urn:nobody")
+	require.Nil(t, sink.newest("extra"))
+	server.ask(t, "add")
+	sink.until(t, "the node that came back", func() bool {
+		return sink.newest("extra") == int64(8) && sink.newest("by.path") == int64(8)
+	})
+	// A restarted agent knows the items of its living subscription.
+	s.stop()
+	s = run(t, s.cfg, Options{Positions: sink}, sink)
+	server.ask(t, "state 5")
+	sink.until(t, "the state", func() bool { return sink.newest("press.state") == int64(5) })
+	require.Empty(t, sink.occurrences("audit.gap"))
+}
+
+func alarms(t *testing.T, server *line) {
+	sink := newRecord()
+	cfg := insecure(server.Endpoint)
+	cfg.Groups = nil
+	cfg.Alarms = []config.OPCUAAlarms{{Notifier: "i=2253", MinSeverity: 100}}
+	var mu sync.Mutex
+	services := map[string]bool{}
+	s := run(t, cfg, Options{Sent: func(service string) {
+		mu.Lock()
+		defer mu.Unlock()
+		services[service] = true
+	}}, sink)
+	require.Eventually(t, func() bool { return s.Health().State == source.StateConnected }, 20*time.Second, 20*time.Millisecond)
+	server.ask(t, "alarm on")
+	sink.until(t, "the alarm", func() bool { return len(sink.occurrences("alarm.state")) > 0 })
+	data := sink.occurrences("alarm.state")[0].Occurrence.Data
+	require.Equal(t, "active", data["state"])
+	require.Equal(t, "LevelAlarm", data["condition"])
+	require.Contains(t, data["conditionId"], "nsu=urn:linewatch:test;")
+	require.NotEmpty(t, sink.occurrences("alarm.state")[0].OriginalID)
+	s.stop()
+
+	// One that begins to listen while it stands is told by the refresh.
+	late := newRecord()
+	run(t, cfg, Options{}, late)
+	late.until(t, "the standing alarm", func() bool { return len(late.occurrences("alarm.state")) > 0 })
+	require.Equal(t, true, late.occurrences("alarm.state")[0].Occurrence.Data["refresh"])
+	server.ask(t, "acknowledge")
+	late.until(t, "the acknowledgement", func() bool { return len(late.occurrences("alarm.acknowledged")) == 1 })
+	require.Equal(t, "seen", late.occurrences("alarm.acknowledged")[0].Occurrence.Data["comment"])
+	server.ask(t, "alarm off")
+	late.until(t, "the end of the alarm", func() bool {
+		all := late.occurrences("alarm.state")
+		return all[len(all)-1].Occurrence.Data["state"] == "cleared"
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	require.True(t, services["Call"], "ConditionRefresh")
+}
+
+func backpressure(t *testing.T, server *line) {
+	sink := newRecord()
+	first := answer(t, server, "count", "step")
+	s := run(t, insecure(server.Endpoint, stepNodes(30)...), Options{}, sink)
+	sink.until(t, "the first values", func() bool { return sink.newest("step.29") != nil && sink.newest("step.0") != nil })
+	sink.mu.Lock()
+	sink.refuse = true
+	sink.mu.Unlock()
+	var last int64
+	for range 60 {
+		last = int64(server.ask(t, "step")["step"].(float64))
+	}
+	require.Eventually(t, func() bool { return s.Health().State == source.StateConnected }, 10*time.Second, 20*time.Millisecond)
+	sink.mu.Lock()
+	sink.refuse = false
+	sink.mu.Unlock()
+	sink.until(t, "the last step", func() bool { return sink.newest("step.29") == last && sink.newest("step.0") == last })
+	for _, series := range delivered(t, sink)[:30] {
+		require.Empty(t, series.holes(first, last))
+	}
+	require.Empty(t, sink.occurrences("audit.gap"))
+}
+
+func overflows(t *testing.T, server *line) {
+	nodes := stepNodes(2)
+	nodes[0].Queue = 3
+	cable := newProxy(t, server.Port)
+	cfg := insecure(cable.endpoint(), nodes...)
+	sink := newRecord()
+	s := run(t, cfg, Options{}, sink)
+	sink.until(t, "the first values", func() bool { return sink.newest("step.1") != nil && sink.newest("step.0") != nil })
+	begin := answer(t, server, "count", "step")
+	cable.unplug()
+	require.Eventually(t, func() bool { return s.Health().State == source.StateConnecting }, 10*time.Second, 10*time.Millisecond)
+	var last int64
+	for range 20 {
+		last = int64(server.ask(t, "step")["step"].(float64))
+	}
+	cable.plug()
+	sink.until(t, "the last step", func() bool { return sink.newest("step.0") == last && sink.newest("step.1") == last })
+	got := delivered(t, sink)
+	require.Empty(t, got[1].holes(begin, last), "the long queue kept everything")
+	require.NotEmpty(t, got[0].holes(begin, last))
+	gaps := sink.occurrences("audit.gap")
+	require.NotEmpty(t, gaps)
+	data := gaps[len(gaps)-1].Occurrence.Data
+	require.Equal(t, "server queue overflow", data["cause"])
+	items := data["items"].([]any)
+	require.Len(t, items, 1, "only the item that lost something")
+	require.Equal(t, nodes[0].ID, items[0].(map[string]any)["item"])
+	hole := got[0].holes(begin, last)[0]
+	require.Equal(t, got[0][hole[0]-1], items[0].(map[string]any)["from"], "from the last value that was delivered")
+	require.Equal(t, got[0][hole[1]+1], items[0].(map[string]any)["to"], "to the first value after the hole")
+}
+
+func tools(t *testing.T, server *line) {
+	opts := Options{PKI: t.TempDir(), Station: "hamburg/body/line3/st07"}
+	found, err := Endpoints(t.Context(), server.Endpoint, opts)
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	require.Equal(t, "None", found[0].Policy)
+	require.Contains(t, found[0].Users, "anonymous")
+
+	cfg := insecure(server.Endpoint)
+	cfg.Groups = nil
+	variables, err := Browse(t.Context(), cfg, opts, BrowseOptions{Path: "/Objects/v:Line1/v:Press", Depth: 1})
+	require.NoError(t, err)
+	text := YAML(cfg, variables)
+	require.Contains(t, text, `- {id: "nsu=urn:linewatch:test;s=Line1.Press.Temperature", as: line1.press.temperature}   # now 41.5`)
+	var block struct {
+		OPCUA []config.OPCUA `yaml:"opcua"`
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(text), &block), text)
+	require.Len(t, block.OPCUA[0].Groups[0].Nodes, len(variables))
+	require.NoError(t, Validate(block.OPCUA[0], opts))
+
+	report, err := Check(t.Context(), insecure(server.Endpoint, stateNode(),
+		config.OPCUANode{ID: "ns=3;s=Line1.Press.Temperature"}, config.OPCUANode{ID: "nsu=urn:linewatch:test;s=Nowhere"}), opts)
+	require.NoError(t, err)
+	require.Equal(t, "Running", report.State[len("ServerState"):])
+	require.Equal(t, 2, report.Groups[0].Nodes)
+	require.Equal(t, []string{"nsu=urn:linewatch:test;s=Nowhere: BadNodeIDUnknown"}, report.Groups[0].Failed)
+	require.Equal(t, "nsu=urn:linewatch:test;s=Line1.Press.Temperature", report.BareIndexes["ns=3;s=Line1.Press.Temperature"])
+	require.Equal(t, uint32(7), report.Limits.ItemsPerCall)
+	require.Less(t, report.ClockOffset.Abs(), 5*time.Second)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	seen := make(chan source.Reading, 16)
+	go func() { seen <- source.Reading{OriginalID: fmt.Sprint(Watch(ctx, insecure(server.Endpoint, stateNode()), opts, func(r source.Reading) { seen <- r }))} }()
+	for r := range seen {
+		if r.Point != nil && r.Point.Signal == "press.state" {
+			break
+		}
+	}
+	cancel()
+	for r := range seen {
+		if r.Point == nil {
+			require.Equal(t, "<nil>", r.OriginalID)
+			break
+		}
+	}
 }

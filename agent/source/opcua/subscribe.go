@@ -2,8 +2,10 @@ package opcua
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -51,8 +53,16 @@ type item struct {
 
 // unresolved is a configured line that the server does not have now.
 type unresolved struct {
-	node *node
-	err  error
+	node  *node     // or
+	alarm *notifier // one of them
+	err   error
+}
+
+func (u unresolved) text() string {
+	if u.alarm != nil {
+		return u.alarm.text
+	}
+	return u.node.text()
 }
 
 // create makes a subscription with all its items in the server.
@@ -155,28 +165,38 @@ func (it *item) text() string { return it.point.Item }
 // now. Handles are made of the names, so that an agent that was killed knows the
 // items of its living subscription without having written them down.
 func (e *engine) resolve(ctx context.Context, ch *channel, sub *subscription) ([]*item, error) {
-	var items []*item
-	sub.unresolved = nil
+	var all []unresolved
 	for _, n := range sub.group.nodes {
-		found, err := e.find(ctx, ch, sub.group, n)
-		if err != nil {
-			if ctx.Err() != nil || lostConnection(err) {
-				return nil, err
-			}
-			e.log.Warn("node not found, trying again later", "node", n.text(), "group", sub.group.name, "error", err)
-			sub.unresolved = append(sub.unresolved, unresolved{node: n, err: err})
+		all = append(all, unresolved{node: n})
+	}
+	for _, a := range sub.group.alarms {
+		all = append(all, unresolved{alarm: a})
+	}
+	sub.unresolved = nil
+	items, err := e.look(ctx, ch, sub, all)
+	assignHandles(items)
+	return items, err
+}
+
+// look finds configured lines; those that the server does not have go to
+// sub.unresolved, told once.
+func (e *engine) look(ctx context.Context, ch *channel, sub *subscription, lines []unresolved) ([]*item, error) {
+	var items []*item
+	for _, u := range lines {
+		found, err := e.find(ctx, ch, u)
+		if err == nil {
+			items = append(items, found...)
 			continue
 		}
-		items = append(items, found...)
-	}
-	for i, a := range sub.group.alarms {
-		it, err := e.alarmItem(i, a)
-		if err != nil {
+		if ctx.Err() != nil || (status(err) != 0 && lostConnection(err)) || errors.Is(err, io.EOF) {
 			return nil, err
 		}
-		items = append(items, it)
+		if u.err == nil || u.err.Error() != err.Error() {
+			e.log.Warn("node not found, trying again later", "node", u.text(), "group", sub.group.name, "error", err)
+		}
+		u.err = err
+		sub.unresolved = append(sub.unresolved, u)
 	}
-	assignHandles(items)
 	return items, nil
 }
 
@@ -204,7 +224,12 @@ func (it *item) key() string {
 }
 
 // find gives the items of one configured line.
-func (e *engine) find(ctx context.Context, ch *channel, g *group, n *node) ([]*item, error) {
+func (e *engine) find(ctx context.Context, ch *channel, u unresolved) ([]*item, error) {
+	if u.alarm != nil {
+		it, err := e.alarmItem(u.alarm)
+		return []*item{it}, err
+	}
+	n := u.node
 	if len(n.path) == 0 {
 		id, err := n.id.resolve(e.session.Namespaces)
 		if err != nil {

@@ -8,6 +8,7 @@
 package pki
 
 import (
+	"crypto/rsa"
 	"crypto/sha1" //nolint:gosec // OPC UA names certificates by their SHA-1 thumbprint
 	"crypto/sha256"
 	"crypto/x509"
@@ -224,4 +225,13 @@ func parseChain(der []byte) ([]*x509.Certificate, error) {
 		return nil, errors.New("no certificate given")
 	}
 	return certs, nil
+}
+
+// Bits is the size of an RSA key, 0 for another kind.
+func Bits(c *x509.Certificate) int {
+	key, ok := c.PublicKey.(*rsa.PublicKey)
+	if !ok {
+		return 0
+	}
+	return key.N.BitLen()
 }
