@@ -50,7 +50,7 @@ export async function startMock({ port = 0, history = 3000, rate = 0, host = '12
   const world = new World()
   const start = Date.now()
   for (let i = 0; i < history; i++) happen(world, start - 3_500_000 + Math.floor((i / history) * 3_495_000))
-  const mock = { world, rate, signedIn: true, permissions: ['events.read'], tamper: undefined, fail: undefined, sockets: new Set(), refuse: false, policy }
+  const mock = { world, rate, signedIn: true, permissions: ['events.read', 'stations.read', 'export'], tamper: undefined, fail: undefined, sockets: new Set(), refuse: false, policy }
   const sorted = q => world.events.filter(e => matches(q, e)).sort((a, b) => b.stored.at < a.stored.at ? -1 : b.stored.at > a.stored.at ? 1 : b.seq - a.seq)
   const server = http((req, res) => answer(mock, req, res, { parse, format, sorted }).catch(error => { res.statusCode = 500; res.end(String(error.stack)) }))
   const wss = new WebSocketServer({ noServer: true })
@@ -96,7 +96,7 @@ function listen(mock, ws, parse) {
       return
     }
     const missed = subscribe.cursor ? mock.world.events.slice(Number(subscribe.cursor)).filter(e => matches(query, e)) : []
-    s.send({ events: missed.map(out), cursor: String(mock.world.events.length) })
+    if (missed.length) s.send({ events: missed.map(out), cursor: String(mock.world.events.length) })
   })
   ws.on('close', () => mock.sockets.delete(s))
   mock.sockets.add(s)

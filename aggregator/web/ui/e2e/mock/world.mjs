@@ -116,9 +116,7 @@ export class World {
   }
 
   trustFile() {
-    return JSON.stringify({
-      stations: [...this.agents.values()].map(a => ({ agent: a.id, fingerprint: sha(rawKey(a.publicKey)).toString('hex') })),
-    })
+    return [...this.agents.values()].map(a => `station ${a.id} ${sha(rawKey(a.publicKey)).toString('hex')}\n`).join('')
   }
 }
 

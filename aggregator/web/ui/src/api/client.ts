@@ -1,3 +1,4 @@
+import { readEvent, readPage } from './read'
 import type {
   About, EventDetail, EventsPage, Histogram, LogInfo, Me, ProblemDocument, StationInfo, StoredEvent,
 } from './types'
@@ -54,14 +55,14 @@ export const api = {
   },
   async signOut(): Promise<void> { await request('/session', { method: 'DELETE' }) },
   events: (p: { q: string; limit?: number; after?: string }, signal?: AbortSignal) =>
-    json<EventsPage>('/events' + search({ ...p, order: 'time' }), signal),
+    json<EventsPage>('/events' + search({ ...p, order: 'time' }), signal).then(readPage),
   histogram: (p: { q: string; from: string; to: string; buckets: number }, signal?: AbortSignal) =>
     json<Histogram>('/events/histogram' + search(p), signal),
-  event: (event: string, signal?: AbortSignal) => json<EventDetail>(`/events/${id(event)}`, signal),
+  event: (event: string, signal?: AbortSignal) => json<EventDetail>(`/events/${id(event)}`, signal).then(readEvent),
   around: (event: string, signal?: AbortSignal) =>
-    json<{ events: StoredEvent[] | null }>(`/events/${id(event)}/around?before=25&after=25`, signal),
-  async proof(event: string, signal?: AbortSignal): Promise<string> {
-    const response = await request(`/events/${id(event)}/proof`, { signal })
+    json<{ events: StoredEvent[] | null }>(`/events/${id(event)}/around?before=25&after=25`, signal).then(readPage),
+  async proof(event: string, log: string, index: number, signal?: AbortSignal): Promise<string> {
+    const response = await request(`/events/${id(event)}/proof` + search({ log, index }), { signal })
     return await response.text()
   },
   log: (log: string, signal?: AbortSignal) => json<LogInfo>(`/logs/${id(log)}`, signal),

@@ -42,7 +42,8 @@ export interface Stored {
   opened?: Fields | null
 }
 
-export interface StoredEvent { leaf: Leaf; stored: Stored }
+/** raw: base64 of a leaf that is no event inside the profile; leaf is then made up from what can be read. */
+export interface StoredEvent { leaf: Leaf; raw?: string; stored: Stored }
 export interface EventDetail extends StoredEvent { others?: StoredEvent[] | null }
 
 export interface EventsPage {

@@ -6,10 +6,12 @@ import { api } from '../api/client'
 import { useTexts } from '../i18n'
 import { termText } from '../live/query'
 import { useShortcut } from '../ui/keys'
+import { useSession } from './session'
 
 /** Search from anywhere: words go to Events, a station's name to its events. */
 export function QuickSearch() {
   const t = useTexts()
+  const { me } = useSession()
   const id = useId()
   const input = useRef<HTMLInputElement>(null)
   const navigate = useNavigate()
@@ -17,7 +19,7 @@ export function QuickSearch() {
   const [active, setActive] = useState(-1)
   const [open, setOpen] = useState(false)
   const stations = useQuery({
-    queryKey: ['stations'], queryFn: ({ signal }) => api.stations(signal), enabled: open && text.trim().length > 0, staleTime: 60_000,
+    queryKey: ['stations'], queryFn: ({ signal }) => api.stations(signal), enabled: open && text.trim().length > 0 && me.permissions.includes('stations.read'), staleTime: 60_000,
   })
   useShortcut('/', () => input.current?.focus())
 

@@ -1,7 +1,7 @@
 // Who is signed in, what the plant is called, and the live link: made once behind
 // the sign-in page.
 
-import { useQuery } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { createContext, useContext, useEffect, useMemo, useState, useSyncExternalStore, type ReactNode } from 'react'
 import { api, ApiError } from '../api/client'
 import type { About, Me } from '../api/types'
@@ -32,17 +32,25 @@ export function SessionProvider({ children, onSignedOut }: { children: ReactNode
   const t = useTexts()
   const { zone } = useSettings()
   const me = useQuery({ queryKey: ['me'], queryFn: ({ signal }) => api.me(signal), staleTime: 60_000 })
-  const about = useQuery({ queryKey: ['about'], queryFn: ({ signal }) => api.about(signal), staleTime: 600_000, enabled: me.isSuccess })
+  const about = useQuery({ queryKey: ['about'], queryFn: ({ signal }) => api.about(signal), staleTime: 600_000, enabled: me.data !== undefined })
   const [link] = useState(() => new Link(streamURL(location)))
-  const ready = me.isSuccess && about.isSuccess
+  const ready = me.data !== undefined && about.data !== undefined
+  const queries = useQueryClient()
   const out = signedOut(me.error) || signedOut(about.error)
 
   useEffect(() => { if (out) onSignedOut() }, [out, onSignedOut])
   useEffect(() => {
     if (!ready) return
     link.start()
-    return link.stop
-  }, [ready, link])
+    // A link that breaks may mean that the session ended: /me tells.
+    let before = link.snapshot().state
+    const forget = link.listen(() => {
+      const { state } = link.snapshot()
+      if (state === 'lost' && before !== 'lost') void queries.invalidateQueries({ queryKey: ['me'] })
+      before = state
+    })
+    return () => { forget(); link.stop() }
+  }, [ready, link, queries])
 
   const session = useMemo(() => {
     if (!me.data || !about.data) return null

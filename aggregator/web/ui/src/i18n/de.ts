@@ -45,7 +45,7 @@ export const de: Texts = {
   },
   evidence: {
     title: 'Beweis', checking: 'Wird geprüft', anchored: 'Unverändert, seit die Station es signiert hat', consistent: 'In sich stimmig, nicht verankert', broken: 'Passt nicht zu seinem Siegel. Verlassen Sie sich nicht darauf.',
-    contradicted: 'Signiert mit einem Schlüssel, den Ihre Vertrauensdatei für diese Station nicht kennt.', anchoredHint: 'Der Schlüssel der Station steht in Ihrer Vertrauensdatei „{name}“. Ein Siegel beweist, dass nichts später geändert wurde, nicht dass die Station die Wahrheit sagte.',
+    anchoredBy: 'Unverändert, seit {name} es bestätigt hat', otherKey: 'Die Station hat mit einem Schlüssel signiert, den Ihre Vertrauensdatei nicht nennt: Ihr Schlüssel wurde gewechselt, oder es ist nicht die Station.', anchoredHint: 'Der Schlüssel steht in Ihrer Vertrauensdatei „{name}“. Ein Siegel beweist, dass nichts später geändert wurde, nicht dass die Station die Wahrheit sagte.',
     consistentHint: 'Auch die Schlüssel kamen von diesem Server. Laden Sie eine Vertrauensdatei mit dem Fingerabdruck, der bei der Aufnahme der Station gedruckt wurde, um es zu verankern.',
     station: 'Vom Agenten der Station signiert', stationFact: 'Ed25519, Schlüssel {key}', tree: 'Teil des versiegelten Logs', treeFact: '{hashes} Hashes führen zur Wurzel {root}', cosigned: 'Wurzel vom Server gegengezeichnet', cosignedFact: '{name}, {time}',
     text: 'Gezeigter Text ist der signierte Text', textFact: '{bytes} Bytes', not: 'Nicht bewiesen: {reason}', took: 'Hier geprüft in {ms} ({crypto}), nicht vom Server.', download: 'Beweis herunterladen', offline: 'Prüfen ohne diesen Server: linewatch-verify --trust DATEI {file}',

@@ -50,7 +50,7 @@ export const en = {
   },
   evidence: {
     title: 'Evidence', checking: 'Checking', anchored: 'Unchanged since the station signed it', consistent: 'Agrees with itself, not anchored', broken: 'Does not match its seal. Do not rely on this event.',
-    contradicted: 'Signed by a key that your trust file does not know for this station.', anchoredHint: 'The station’s key is in your trust file “{name}”. A seal proves no later change, not that the station told the truth.',
+    anchoredBy: 'Unchanged since {name} confirmed it', otherKey: 'The station signed with a key that your trust file does not name: its key was changed, or this is not the station.', anchoredHint: 'The key is in your trust file “{name}”. A seal proves no later change, not that the station told the truth.',
     consistentHint: 'This server also gave the keys. Load a trust file with the fingerprint printed when the station was enrolled to anchor it.',
     station: 'Signed by the station’s agent', stationFact: 'Ed25519, key {key}', tree: 'Part of the sealed log', treeFact: '{hashes} hashes lead to root {root}',
     cosigned: 'Log root countersigned by the server', cosignedFact: '{name}, {time}', text: 'Text shown equals the signed text', textFact: '{bytes} bytes', not: 'Not proved: {reason}',

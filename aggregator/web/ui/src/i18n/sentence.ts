@@ -2,7 +2,7 @@
 // first; the first whose fields the event has is taken. {field} is text,
 // {field:n} a number with the event's unit, {field:d} milliseconds as a duration,
 // {field:w} a word of the catalogue, {field:s} the last part of a path,
-// {field:t} a time. ? after the name makes a field optional.
+// {field:t} a time. {?field=value} writes nothing and asks for that value.
 
 import type { Fields, Json, Leaf } from '../api/types'
 
@@ -12,7 +12,7 @@ export interface SentenceBook {
   words: Record<string, string>
 }
 
-const hole = /\{([A-Za-z0-9_.]+)(?::([ndwst]))?\}/g
+const hole = /\{(\??)([A-Za-z0-9_.]+)(?::([ndwst])|=([^}]*))?\}/g
 
 /** The event in one plain sentence. */
 export function sentence(leaf: Leaf, book: SentenceBook, clock: (iso: string) => string): string {
@@ -27,8 +27,12 @@ export function sentence(leaf: Leaf, book: SentenceBook, clock: (iso: string) =>
 
 function fill(template: string, leaf: Leaf, data: Fields, book: SentenceBook, clock: (iso: string) => string): string | undefined {
   let missing = false
-  const text = template.replace(hole, (_, name: string, kind: string | undefined) => {
+  const text = template.replace(hole, (_, ask: string, name: string, kind: string | undefined, wanted: string | undefined) => {
     const value = lookup(name, leaf, data)
+    if (ask) {
+      missing ||= String(value) !== wanted
+      return ''
+    }
     if (value === undefined || value === null || value === '') { missing = true; return '' }
     return show(value, kind, data, book, clock)
   })

@@ -100,6 +100,27 @@ export class Feed implements Subscriber {
     void this.load()
   }
 
+  /** Fetches what was committed between the first page and the subscription. */
+  settled(): void {
+    if (this.state.status !== 'ready') return // the page is still to come
+    void this.catchUp(this.abort.signal)
+  }
+
+  private async catchUp(signal: AbortSignal): Promise<void> {
+    try {
+      const page = await this.source.events({ q: this.query, limit: PAGE }, signal)
+      if (signal.aborted) return
+      const entries = (page.events ?? []).map(entry)
+      // A whole page of news: between it and the list there may be more.
+      if (page.next !== '' && !entries.some(e => this.ring.has(e))) { this.gap(); return }
+      this.ring.push(entries)
+      this.state = { ...this.state, count: page.count - this.ring.view().arrived, countCapped: page.count_capped }
+      this.show()
+    } catch {
+      if (!signal.aborted) this.gap() // load() says what is wrong
+    }
+  }
+
   error(problem: ProblemDocument): void {
     this.state = { ...this.state, status: 'failed', error: { problem, status: problem.status ?? 400 } }
     this.show()

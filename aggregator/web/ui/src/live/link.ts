@@ -17,6 +17,7 @@ export interface LinkView {
 export interface Subscriber {
   events(events: StoredEvent[]): void
   gap(): void
+  settled(): void
   error(problem: ProblemDocument): void
 }
 
@@ -31,6 +32,7 @@ export class Link {
       state: state => this.change(state === 'live' ? { state, lastSeen: this.now() } : { state }),
       events: events => this.subscriber?.events(events),
       gap: () => this.subscriber?.gap(),
+      settled: () => this.subscriber?.settled(),
       error: problem => this.subscriber?.error(problem),
       status: status => {
         const now = Date.parse(status.now)

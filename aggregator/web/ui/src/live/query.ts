@@ -46,6 +46,8 @@ const MAX_VALUES = 256
 export function parse(text: string, now: number): Query {
   const kept = new TextEncoder().encodeInto(text, new Uint8Array(MAX_TEXT)).read
   if (kept < text.length) throw new QueryError(kept, text.length - kept, 'text is too long')
+  const nul = text.indexOf('\u0000')
+  if (nul >= 0) throw new QueryError(nul, 1, 'no text has a NUL')
   return new Parser(text, now).query()
 }
 

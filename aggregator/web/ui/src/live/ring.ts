@@ -74,6 +74,8 @@ export class Ring {
     this.arrived = 0
   }
 
+  has(e: Entry): boolean { return this.keys.has(e.key) }
+
   /** Takes live events; returns whether the visible rows changed. */
   push(events: readonly Entry[]): boolean {
     const fresh = events.filter(e => !this.keys.has(e.key))

@@ -2,6 +2,7 @@
 // by itself (0.5 s to 10 s, with jitter) and goes on from its cursor; what it
 // can't go on from is reported as a gap, never passed over in silence.
 
+import { readEvent } from '../api/read'
 import type { ProblemDocument, StoredEvent } from '../api/types'
 
 export type LinkState = 'connecting' | 'live' | 'lost'
@@ -12,6 +13,8 @@ export interface StreamHandlers {
   /** Events were left out: load the newest page again. */
   gap(reason: string): void
   status(status: { now: string; rate: number }): void
+  /** The subscription is at work for sure: what was committed before it must be fetched. */
+  settled(): void
   error(problem: ProblemDocument): void
 }
 
@@ -38,6 +41,9 @@ export class Stream {
   private silence: ReturnType<typeof setTimeout> | undefined
   private attempt = 0
   private cursor = ''
+  /** Statuses still to come until a subscription without cursor has surely been taken up. */
+  private unsettled = 0
+  private connected = false
   private query: string | undefined
   private stopped = false
   private readonly url: string
@@ -85,6 +91,9 @@ export class Stream {
       if (this.socket !== socket) return
       this.attempt = 0
       this.on.state('live')
+      // Without a cursor nobody knows what came meanwhile.
+      if (this.connected && this.cursor === '') this.on.gap('reconnected')
+      this.connected = true
       this.sendSubscribe()
     }
     socket.onmessage = message => {
@@ -97,6 +106,7 @@ export class Stream {
 
   private sendSubscribe(): void {
     if (this.query === undefined) return
+    this.unsettled = this.cursor === '' ? 2 : 0
     this.socket?.send(JSON.stringify({ subscribe: { q: this.query, cursor: this.cursor } }))
   }
 
@@ -111,9 +121,21 @@ export class Stream {
     }
     if (message.cursor) this.cursor = message.cursor
     if (message.gap) this.on.gap(message.gap.reason ?? '')
-    if (message.events?.length) this.on.events(message.events)
+    if (message.events?.length) this.on.events(message.events.map(readEvent))
     if (message.status) this.on.status(message.status)
+    this.settle(message)
     if (message.error) this.on.error(message.error)
+  }
+
+  /**
+   * The server does not answer a subscription. Its cursor, or the second status
+   * after it (the first may have been on its way), shows that it was taken up.
+   */
+  private settle(message: ServerMessage): void {
+    if (this.unsettled === 0) return
+    if (message.cursor) this.unsettled = 0
+    else if (message.status) this.unsettled--
+    if (this.unsettled === 0) this.on.settled()
   }
 
   /** A half-open connection (cable pulled) never reports itself. */

@@ -1,47 +1,82 @@
-// The trust file of this browser: fingerprints of station keys, printed when a
-// station was enrolled and brought here by a person, not by the server. Same
-// file as for linewatch-verify.
+// The trust file of this browser: keys that a person brought here, not the
+// server. The same file as for linewatch-verify (docs/formats/proof.md).
+
+import { fromBase64 } from './bytes'
+
+/** A station's key, by itself (base64) or by its fingerprint (hex SHA-256). */
+export interface Pin { key?: string; fingerprint?: string }
+
+export interface KeyRange { key: string; after: number; last: number }
 
 export interface Trust {
-  /** Fingerprints (hex SHA-256 of the public key) by agent id. */
-  stations: Map<string, string[]>
-  /** Where it came from, for showing. */
+  cosigners: { name: string; key: string }[]
+  /** By agent id. */
+  stations: Map<string, Pin[]>
+  /** By origin; nothing else may sign such a log. */
+  logs: Map<string, KeyRange[]>
+  /** Name of the file, for showing. */
   name: string
 }
 
-const KEY = 'linewatch.trust'
-const fingerprint = /^[0-9a-f]{64}$/
+const STORE = 'linewatch.trust'
+const MAX_LINE = 1023 // bytes
+const MAX_LINES = 10_000
+const part = '[a-z0-9._-]+'
+const agentID = new RegExp(`^${part}$`)
+const originText = new RegExp(`^linewatch/${part}/${part}/${part}$`)
 
-/** Parses a trust file; a string says what is wrong with it. */
+/** Parses a trust file; a string says which line is wrong and why. One mistake refuses it. */
 export function parseTrust(text: string, name: string): Trust | string {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    return 'it is no JSON'
+  const trust: Trust = { cosigners: [], stations: new Map(), logs: new Map(), name }
+  const lines = text.split('\n')
+  if (lines.at(-1) === '') lines.pop()
+  for (const [i, line] of lines.entries()) {
+    if (i >= MAX_LINES || new TextEncoder().encode(line).length > MAX_LINE) return `line ${i + 1}: ${i >= MAX_LINES ? 'too many lines' : 'it is too long'}`
+    const words = line.split(/\s+/).filter(Boolean)
+    if (words.length === 0 || words[0]!.startsWith('#')) continue
+    const problem = add(trust, words)
+    if (problem) return `line ${i + 1}: ${problem}`
   }
-  const list = (value as { stations?: unknown } | null)?.stations
-  if (!Array.isArray(list)) return 'it names no stations'
-  const stations = new Map<string, string[]>()
-  for (const item of list as { agent?: unknown; fingerprint?: unknown }[]) {
-    const agent = item?.agent, print = String(item?.fingerprint ?? '').replaceAll(':', '').toLowerCase()
-    if (typeof agent !== 'string' || !agent) return 'a station has no agent id'
-    if (!fingerprint.test(print)) return `the fingerprint of ${agent} is not 64 hexadecimal digits`
-    stations.set(agent, [...(stations.get(agent) ?? []), print])
+  return trust.cosigners.length + trust.stations.size + trust.logs.size > 0 ? trust : 'it names no key'
+}
+
+const isKey = (text: string): boolean => fromBase64(text)?.length === 32
+
+function add(trust: Trust, words: string[]): string {
+  const [kind, name = '', key = ''] = words
+  if (kind === 'cosigner' && words.length === 3) {
+    if (!isKey(key)) return 'the key is no Ed25519 key in base64'
+    trust.cosigners.push({ name, key })
+    return ''
   }
-  if (stations.size === 0) return 'it names no stations'
-  return { stations, name }
+  if (kind === 'station' && words.length === 3) {
+    if (!agentID.test(name)) return `“${name}” is no agent id`
+    const pin: Pin | undefined = /^[0-9a-fA-F]{64}$/.test(key) ? { fingerprint: key.toLowerCase() } : isKey(key) ? { key } : undefined
+    if (!pin) return 'this is neither a key nor a fingerprint'
+    trust.stations.set(name, [...(trust.stations.get(name) ?? []), pin])
+    return ''
+  }
+  if (kind === 'log' && words.length === 5) {
+    if (!originText.test(name)) return `“${name}” is no origin`
+    if (!isKey(key)) return 'the key is no Ed25519 key in base64'
+    const [after, last] = [Number(words[3]), Number(words[4])]
+    const whole = words.slice(3).every(w => /^\d{1,15}$/.test(w))
+    if (!whole || (last !== 0 && last <= after)) return 'the sizes are no range'
+    trust.logs.set(name, [...(trust.logs.get(name) ?? []), { key, after, last }])
+    return ''
+  }
+  return 'it should be: cosigner NAME KEY, station AGENT KEY-OR-FINGERPRINT, or log ORIGIN KEY AFTER LAST'
 }
 
 export function saveTrust(text: string, name: string): void {
-  localStorage.setItem(KEY, JSON.stringify({ text, name }))
+  localStorage.setItem(STORE, JSON.stringify({ text, name }))
 }
 
-export const forgetTrust = (): void => localStorage.removeItem(KEY)
+export const forgetTrust = (): void => localStorage.removeItem(STORE)
 
 export function loadTrust(): Trust | undefined {
   try {
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? 'null') as { text: string; name: string } | null
+    const kept = JSON.parse(localStorage.getItem(STORE) ?? 'null') as { text: string; name: string } | null
     const trust = kept && parseTrust(kept.text, kept.name)
     return trust && typeof trust !== 'string' ? trust : undefined
   } catch {

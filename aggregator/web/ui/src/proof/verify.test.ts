@@ -3,7 +3,7 @@ import file from '../../../../../shared/evidence/testdata/proof_vectors.json'
 import { fromBase64, toBase64, utf8 } from './bytes'
 import { javaScriptCrypto, webCryptoOf, type Crypto } from './crypto'
 import { parseTrust } from './trust'
-import { same, verifyEvent, type Evidence } from './verify'
+import { same, STATION, verifyEvent, type Evidence, type Shown } from './verify'
 
 interface Vector {
   name: string
@@ -36,7 +36,7 @@ describe('the event that is shown', () => {
   const v = vectors.find(v => v.name === 'leaf 2 of 3')!
   const leaf = JSON.parse(atob(/^extra (.*)$/m.exec(v.proof)![1]!))
   const log = v.origin.split('/').pop()!
-  const check = async (shown: { leaf: never; log: string; index: number }) => verifyEvent(await javaScriptCrypto(), v.proof, shown, v, undefined)
+  const check = async (shown: Shown) => verifyEvent(await javaScriptCrypto(), v.proof, shown, v, undefined)
 
   it('is proved when it equals the signed text', async () => {
     expect((await check({ leaf: leaf as never, log, index: 2 })).verdict).toBe('consistent')
@@ -46,6 +46,11 @@ describe('the event that is shown', () => {
     expect(e.verdict).toBe('broken')
     expect(e.checks.filter(c => !c.ok).map(c => c.name)).toEqual(['text'])
   })
+  it('is compared byte by byte when it is no readable event', async () => {
+    const raw = /^extra (.*)$/m.exec(v.proof)![1]!
+    expect((await check({ raw, log, index: 2 })).verdict).toBe('consistent')
+    expect((await check({ raw: btoa('something else'), log, index: 2 })).verdict).toBe('broken')
+  })
   it('is refused at another index or in another log', async () => {
     expect((await check({ leaf: leaf as never, log, index: 1 })).verdict).toBe('broken')
     expect((await check({ leaf: leaf as never, log: 'ffff', index: 2 })).verdict).toBe('broken')
@@ -54,30 +59,46 @@ describe('the event that is shown', () => {
 
 describe('trust', () => {
   const v = vectors.find(v => v.name === 'leaf 0 of 1')!
-  const fingerprint = async () => {
-    const c = await javaScriptCrypto()
-    return (await verifyEvent(c, v.proof, undefined, v, undefined)).fingerprint
-  }
-  const trustIn = (agent: string, print: string) => {
-    const trust = parseTrust(JSON.stringify({ stations: [{ agent, fingerprint: print }] }), 'trust.json')
+  const agent = 'a0123456789abcde'
+  const check = async (text: string, vector = v) => {
+    const trust = parseTrust(text, 'trust.txt')
     if (typeof trust === 'string') throw new Error(trust)
-    return trust
+    return verifyEvent(await javaScriptCrypto(), vector.proof, undefined, vector, trust)
   }
-  it('anchors a key whose fingerprint the file names', async () => {
-    const e = await verifyEvent(await javaScriptCrypto(), v.proof, undefined, v, trustIn('a0123456789abcde', await fingerprint()))
-    expect(e.verdict).toBe('anchored')
+  const fingerprint = async () => (await verifyEvent(await javaScriptCrypto(), v.proof, undefined, v, undefined)).fingerprint
+
+  it('anchors by the key or the fingerprint of the station', async () => {
+    for (const pin of [v.keys[0]!.key, await fingerprint()]) {
+      const e = await check(`# printed at enrolment\n\nstation ${agent} ${pin}\n`)
+      expect([e.verdict, e.anchor]).toEqual(['anchored', STATION])
+    }
   })
-  it('refuses another key of a station that the file names', async () => {
-    const e = await verifyEvent(await javaScriptCrypto(), v.proof, undefined, v, trustIn('a0123456789abcde', 'ab'.repeat(32)))
-    expect(e.verdict).toBe('broken')
-    expect(e.contradicted).toBe(true)
+  it('anchors by a cosigner of the file, under its name', async () => {
+    const { name, key } = v.cosigners[0]!
+    const e = await check(`cosigner ${name} ${key}`)
+    expect([e.verdict, e.anchor]).toEqual(['anchored', name])
+    expect((await check(`cosigner another ${key}`)).verdict).toBe('consistent')
   })
-  it('says nothing about stations that the file does not name', async () => {
-    const e = await verifyEvent(await javaScriptCrypto(), v.proof, undefined, v, trustIn('a000000000000000', await fingerprint()))
-    expect(e.verdict).toBe('consistent')
+  it('says so when the station signed with a key that the file does not name', async () => {
+    const e = await check(`station ${agent} ${'ab'.repeat(32)}`)
+    expect([e.verdict, e.otherKey]).toEqual(['consistent', true])
   })
-  it.each(['', '[]', '{}', '{"stations":[]}', '{"stations":[{"agent":"a1","fingerprint":"xyz"}]}', '{"stations":[{"fingerprint":"' + 'a'.repeat(64) + '"}]}'])(
-    'is not taken from %s', text => expect(typeof parseTrust(text, 'x')).toBe('string'))
+  it('lets nothing but its own keys sign a log that it pins', async () => {
+    expect((await check(`log ${v.origin} ${v.keys[0]!.key} 0 0`)).verdict).toBe('anchored')
+    expect((await check(`log ${v.origin} ${v.keys[0]!.key} 1 0`)).verdict).toBe('broken')
+    expect((await check(`log ${v.origin} ${v.cosigners[0]!.key} 0 0`)).verdict).toBe('broken')
+  })
+  it('says nothing about stations that it does not name', async () => {
+    const e = await check(`station a000000000000000 ${await fingerprint()}`)
+    expect([e.verdict, e.otherKey]).toEqual(['consistent', false])
+  })
+  it('never makes a broken proof whole', async () => {
+    const broken = vectors.find(v => v.name === 'one bit of a hash')!
+    expect((await check(`station ${agent} ${broken.keys[0]!.key}`, broken)).verdict).toBe('broken')
+  })
+  it.each(['', '# nothing', '{}', 'station', `station ${agent} xyz`, `station A1 ${'a'.repeat(64)}`, 'cosigner x QUI=', `log linewatch/x ${v.keys[0]!.key} 0 0`,
+    `log ${v.origin} ${v.keys[0]!.key} 5 4`, `log ${v.origin} ${v.keys[0]!.key} 0`, `station ${agent} ${'a'.repeat(64)}\nnonsense`, '#'.repeat(1024)])(
+    'is not taken from a file with a mistake: %s', text => expect(typeof parseTrust(text, 'x')).toBe('string'))
 })
 
 describe('small parts', () => {

@@ -2,7 +2,7 @@
 // says about the event is believed, only what the signatures cover.
 
 import type { Json } from '../api/types'
-import { fromBase64, toHex, utf8, type Bytes } from './bytes'
+import { fromBase64, toBase64, toHex, type Bytes } from './bytes'
 import type { Crypto } from './crypto'
 import { cosignedAt, parseCheckpoint, parseNote, parseProof, signedBy, type Checkpoint, type Note, type Proof } from './note'
 import { leafHash, rootOf } from './tree'
@@ -19,7 +19,7 @@ export interface Check {
   fact: Record<string, string | number>
 }
 
-/** anchored: the key is pinned by the trust file of this browser. */
+/** anchored: a key of the trust file of this browser says so. */
 export type Verdict = 'anchored' | 'consistent' | 'broken'
 
 export interface Evidence {
@@ -29,8 +29,10 @@ export interface Evidence {
   signedText: string
   /** hex SHA-256 of the station's key. */
   fingerprint: string
-  /** The trust file names this agent, with another key. */
-  contradicted: boolean
+  /** Who of the trust file says so: the station itself, or a cosigner by name; '' for nobody. */
+  anchor: string
+  /** The trust file names this station, but with another key. */
+  otherKey: boolean
   crypto: string
   tookMs: number
 }
@@ -45,8 +47,11 @@ export interface Keys {
 
 interface Opened { proof: Proof; note: Note; checkpoint: Checkpoint }
 
-/** The event as the page shows it. */
-export interface Shown { leaf: Json; log: string; index: number }
+/** The event as the page shows it; raw is base64 of a leaf that is shown as it came. */
+export interface Shown { leaf?: Json; raw?: string; log: string; index: number }
+
+/** Evidence.anchor when the station's own key is trusted. */
+export const STATION = 'station'
 
 /**
  * Checks a tlog-proof of the event that the page shows.
@@ -58,18 +63,30 @@ export async function verifyEvent(
   const started = performance.now()
   const opened = open(text, keys.origin)
   if (typeof opened === 'string') return damaged(opened, c, started)
-  const station = await checkStation(c, opened, keys)
+  const { origin } = opened.checkpoint
+  // A log that the trust file pins is judged by its keys alone, not by the server's.
+  const pinnedLog = trust?.logs.get(origin)
+  const station = await checkStation(c, opened, pinnedLog ?? keys.keys)
   const checks = [station.check, await checkTree(c, opened), await checkCosigned(c, opened, keys), checkText(opened, shown)]
   const fingerprint = station.key ? toHex(await c.sha256(station.key)) : ''
-  const pinned = trust?.stations.get(agentOf(opened.checkpoint.origin))
-  const contradicted = pinned !== undefined && fingerprint !== '' && !pinned.includes(fingerprint)
-  const whole = checks.every(check => check.ok) && !contradicted
-  const anchored = pinned !== undefined && pinned.includes(fingerprint)
+  const pins = pinnedLog ? undefined : trust?.stations.get(agentOf(origin))
+  const pinned = station.key && (pinnedLog !== undefined ||
+    (pins?.some(p => p.fingerprint === fingerprint || p.key === toBase64(station.key!)) ?? false))
+  const anchor = pinned ? STATION : await trustedCosigner(c, opened, trust)
+  const whole = checks.every(check => check.ok)
   return {
-    verdict: whole ? (anchored ? 'anchored' : 'consistent') : 'broken',
-    checks, fingerprint, contradicted, crypto: c.name, tookMs: performance.now() - started,
-    signedText: new TextDecoder().decode(opened.proof.leaf),
+    verdict: !whole ? 'broken' : anchor ? 'anchored' : 'consistent', anchor: whole ? anchor : '',
+    checks, fingerprint, otherKey: pins !== undefined && station.key !== undefined && !pinned,
+    crypto: c.name, tookMs: performance.now() - started, signedText: new TextDecoder().decode(opened.proof.leaf),
   }
+}
+
+/** Name of a cosigner of the trust file who confirmed the checkpoint, '' for none. */
+async function trustedCosigner(c: Crypto, o: Opened, trust: Trust | undefined): Promise<string> {
+  for (const { name, key } of trust?.cosigners ?? []) {
+    if (await cosignedAt(c, o.note, name, fromBase64(key)!) !== undefined) return name
+  }
+  return ''
 }
 
 function open(text: string, origin: string): Opened | string {
@@ -87,18 +104,18 @@ function damaged(reason: string, c: Crypto, started: number): Evidence {
   const names: CheckName[] = ['station', 'tree', 'cosigned', 'text']
   return {
     verdict: 'broken', checks: names.map(name => ({ name, ok: false, reason, fact: {} })), signedText: '',
-    fingerprint: '', contradicted: false, crypto: c.name, tookMs: performance.now() - started,
+    fingerprint: '', anchor: '', otherKey: false, crypto: c.name, tookMs: performance.now() - started,
   }
 }
 
 /** linewatch/<agent>/<class>/<log> */
 export const agentOf = (origin: string): string => origin.split('/')[1] ?? ''
 
-async function checkStation(c: Crypto, o: Opened, keys: Keys): Promise<{ check: Check; key: Bytes | undefined }> {
+async function checkStation(c: Crypto, o: Opened, keys: Keys['keys']): Promise<{ check: Check; key: Bytes | undefined }> {
   const size = o.checkpoint.size
   const failed = (reason: string) => ({ check: { name: 'station' as const, ok: false, reason, fact: {} }, key: undefined })
   let good: Bytes | undefined, outside = false
-  for (const k of keys.keys) {
+  for (const k of keys) {
     const key = fromBase64(k.key)
     if (!key || key.length !== 32) continue
     const signed = await signedBy(c, o.note, o.checkpoint.origin, key)
@@ -136,17 +153,16 @@ async function checkCosigned(c: Crypto, o: Opened, keys: Keys): Promise<Check> {
 
 function checkText(o: Opened, shown: Shown | undefined): Check {
   const fact = { bytes: o.proof.leaf.length }
-  let signed: Json
+  const result = (reason: string): Check => ({ name: 'text', ok: reason === '', reason, fact })
+  if (!shown) return result('')
+  if (BigInt(shown.index) !== o.proof.index || !o.checkpoint.origin.endsWith('/' + shown.log)) return result('the proof is of another place in the log')
+  if (shown.raw !== undefined) return result(shown.raw === toBase64(o.proof.leaf) ? '' : 'what is shown here is not what was signed')
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(o.proof.leaf)
-    signed = JSON.parse(text) as Json
+    return result(same(JSON.parse(text) as Json, shown.leaf!) ? '' : 'what is shown here is not what was signed')
   } catch {
-    return { name: 'text', ok: false, reason: 'the signed text is no JSON', fact }
+    return result('the signed text is no JSON')
   }
-  const placed = !shown || (BigInt(shown.index) === o.proof.index && o.checkpoint.origin.endsWith('/' + shown.log))
-  if (!placed) return { name: 'text', ok: false, reason: 'the proof is of another place in the log', fact }
-  const ok = !shown || same(signed, shown.leaf)
-  return { name: 'text', ok, reason: ok ? '' : 'what is shown here is not what was signed', fact }
 }
 
 /** Equal as JSON values; the order of keys does not count. */
@@ -159,6 +175,3 @@ export function same(a: Json, b: Json): boolean {
   const keys = Object.keys(a)
   return keys.length === Object.keys(b).length && keys.every(k => Object.hasOwn(b, k) && same(a[k]!, b[k]!))
 }
-
-/** Length of a text in bytes as signed. */
-export const byteLength = (text: string): number => utf8(text).length

@@ -78,7 +78,7 @@ function Events() {
   const onTerm = useCallback((term: string) => setFilter(withTerm(q, term)), [q, setFilter])
   const onRow = useCallback((e: Entry) => {
     setCursor(e.key)
-    open(e.leaf.id)
+    open(e.leaf.id || undefined) // a leaf that can't be read may have none
   }, [open])
   const chosen = ev ? view.rows.find(e => e.leaf.id === ev) : undefined
   const fixed = range.to !== undefined && range.to < link.now()

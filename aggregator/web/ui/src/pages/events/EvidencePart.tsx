@@ -7,15 +7,15 @@ import { fill, useTexts, type Texts } from '../../i18n'
 import { measure } from '../../i18n/sentence'
 import { browserCrypto } from '../../proof/crypto'
 import { forgetTrust, loadTrust, parseTrust, saveTrust } from '../../proof/trust'
-import { verifyEvent, type Check, type Evidence, type Verdict } from '../../proof/verify'
+import { STATION, verifyEvent, type Check, type Evidence, type Verdict } from '../../proof/verify'
 import { save } from '../../ui/save'
 import { explain, useWords } from './words'
 
 interface Checked { evidence: Evidence; proof: string }
 
 async function check(e: StoredEvent, signal: AbortSignal): Promise<Checked> {
-  const [proof, log, crypto] = await Promise.all([api.proof(e.leaf.id, signal), api.log(e.stored.log, signal), browserCrypto()])
-  const shown = { leaf: e.leaf as unknown as Json, log: e.stored.log, index: e.stored.index }
+  const [proof, log, crypto] = await Promise.all([api.proof(e.leaf.id, e.stored.log, e.stored.index, signal), api.log(e.stored.log, signal), browserCrypto()])
+  const shown = { leaf: e.leaf as unknown as Json, raw: e.raw, log: e.stored.log, index: e.stored.index }
   const evidence = await verifyEvent(crypto, proof, shown, { origin: log.origin, keys: log.keys ?? [], cosigners: log.cosigners ?? [] }, loadTrust())
   return { evidence, proof }
 }
@@ -55,16 +55,16 @@ const icons: Record<Verdict, ReactNode> = {
 
 function Result({ evidence, proof, e }: Checked & { e: StoredEvent }) {
   const t = useTexts()
-  const { verdict } = evidence
+  const { verdict, anchor } = evidence
   const trust = loadTrust()
   const hint = { anchored: fill(t.evidence.anchoredHint, { name: trust?.name ?? '' }), consistent: t.evidence.consistentHint, broken: '' }[verdict]
   const name = `${e.leaf.id}.tlog-proof`
   return (
     <>
-      <p className="verdict" data-verdict={verdict} role={verdict === 'broken' ? 'alert' : undefined}>{icons[verdict]}<strong>{t.evidence[verdict]}</strong></p>
-      {evidence.contradicted && <p className="small">{t.evidence.contradicted}</p>}
+      <p className="verdict" data-verdict={verdict} role={verdict === 'broken' ? 'alert' : undefined}>{icons[verdict]}<strong>{verdict === 'anchored' && anchor !== STATION ? fill(t.evidence.anchoredBy, { name: anchor }) : t.evidence[verdict]}</strong></p>
+      {evidence.otherKey && <p className="small evidence-hint">{t.evidence.otherKey}</p>}
       {hint && <p className="second small evidence-hint">{hint}</p>}
-      <ul className="checks">{evidence.checks.map(c => <CheckLine key={c.name} c={c} />)}</ul>
+      <ul className="checks" data-verdict={verdict}>{evidence.checks.map(c => <CheckLine key={c.name} c={c} />)}</ul>
       <p className="second small">
         {fill(t.evidence.took, { ms: measure(Math.max(1, Math.round(evidence.tookMs)), 'ms', t.locale), crypto: evidence.crypto })}{' '}
         <button className="link" onClick={() => save(new Blob([proof], { type: 'text/plain' }), name)}>{t.evidence.download}</button>
@@ -115,7 +115,7 @@ function TrustChoice() {
   }
   return (
     <p className="trust small">
-      <input ref={input} type="file" accept=".json,application/json" hidden aria-label={t.evidence.load} onChange={e => void load(e.target.files?.[0])} />
+      <input ref={input} type="file" accept=".txt,.trust,text/plain" hidden aria-label={t.evidence.load} onChange={e => void load(e.target.files?.[0])} />
       {loadTrust()
         ? <button className="link" onClick={() => { forgetTrust(); again() }}>{t.evidence.forget}</button>
         : <button className="link" onClick={() => input.current?.click()}>{t.evidence.load}</button>}

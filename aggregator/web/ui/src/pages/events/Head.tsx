@@ -19,6 +19,7 @@ interface Props {
 
 export function Head({ feed, view, ev, range, fixed, onToggle, onLive }: Props) {
   const t = useTexts()
+  const { me } = useSession()
   const n = count(view.count + view.arrived, t.locale)
   return (
     <div className="head">
@@ -27,7 +28,7 @@ export function Head({ feed, view, ev, range, fixed, onToggle, onLive }: Props) 
       {fixed && <span className="second">· {t.events.range}</span>}
       <div className="head-actions">
         <CopyLink view={view} ev={ev} range={range} />
-        <Export query={feed.query} />
+        {me.permissions.includes('export') && <Export query={feed.query} />}
         {fixed
           ? <button className="button" onClick={onLive}><IconPlayerPlayFilled size={16} aria-hidden="true" />{t.events.toLive}</button>
           : (

@@ -1,0 +1,206 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { EventsPage, StoredEvent } from '../api/types'
+import { cell, collect, lines } from './export'
+import { Feed, PAGE, type LiveSource } from './feed'
+import type { Subscriber } from './link'
+import { backoff, Stream, type StreamHandlers } from './socket'
+
+const event = (index: number): StoredEvent => ({
+  leaf: { id: 'id' + index, event_type: 'x.a.b', station: 'a/b' } as StoredEvent['leaf'],
+  stored: { log: 'l', index, at: new Date(1_700_000_000_000 + index * 1000).toISOString(), received_at: '' },
+})
+const range = (from: number, to: number) => Array.from({ length: from - to + 1 }, (_, i) => event(from - i))
+
+/** A store of events 1 to last, asked page by page. */
+function source(state: { last: number; asked: { q: string; after?: string }[]; fail?: Error }) {
+  return {
+    async events(p: { q: string; limit?: number; after?: string }): Promise<EventsPage> {
+      state.asked.push(p)
+      if (state.fail) throw state.fail
+      const until = /until:(\S+)/.exec(p.q)
+      const top = p.after ? Number(p.after) : until ? Math.ceil((Date.parse(until[1]!) - 1_700_000_000_000) / 1000) - 1 : state.last
+      const end = Math.max(1, top - p.limit! + 1)
+      return { events: top < 1 ? [] : range(top, end), next: end > 1 ? String(end - 1) : '', query: p.q, count: state.last, count_capped: false }
+    },
+  }
+}
+
+function live() {
+  const out: LiveSource & { to?: Subscriber } = { subscribe: (_, s) => { out.to = s }, unsubscribe: () => { out.to = undefined } }
+  return out
+}
+
+const rows = (feed: Feed) => feed.snapshot().rows.map(e => e.stored.index)
+const flush = async () => { for (let i = 0; i < 10; i++) await Promise.resolve() }
+
+describe('the feed', () => {
+  beforeEach(() => { vi.useFakeTimers() })
+  afterEach(() => { vi.useRealTimers() })
+
+  it('loses nothing that arrives before the first page', async () => {
+    const state = { last: 3, asked: [] as never[] }, l = live(), feed = new Feed('', source(state), l)
+    feed.start()
+    feed.events([event(5), event(4), event(3)])
+    await flush()
+    expect(rows(feed)).toEqual([5, 4, 3, 2, 1])
+    feed.stop()
+    expect(l.to).toBeUndefined()
+  })
+  it('fetches what was committed before the subscription was taken up', async () => {
+    const state = { last: 3, asked: [] as never[] }, feed = new Feed('', source(state), live())
+    feed.start()
+    await flush()
+    state.last = 5
+    feed.settled()
+    await flush()
+    expect(rows(feed)).toEqual([5, 4, 3, 2, 1])
+    expect(feed.snapshot().count + feed.snapshot().arrived).toBe(5)
+  })
+  it('loads anew when the news do not reach the list', async () => {
+    const state = { last: 3, asked: [] as never[] }, feed = new Feed('', source(state), live())
+    feed.start()
+    await flush()
+    state.last = 900
+    feed.settled()
+    await flush()
+    expect(rows(feed)).toEqual(range(900, 900 - PAGE + 1).map(e => e.stored.index))
+  })
+  it('loads anew after a gap, but not under the eyes of a reader', async () => {
+    const state = { last: 3, asked: [] as { q: string }[] }, feed = new Feed('', source(state), live())
+    feed.start()
+    await flush()
+    feed.pause()
+    state.last = 7
+    feed.gap()
+    await flush()
+    expect(rows(feed)).toEqual([3, 2, 1])
+    feed.resume()
+    await flush()
+    expect(rows(feed)).toEqual([7, 6, 5, 4, 3, 2, 1])
+  })
+  it('goes back in time page by page', async () => {
+    const state = { last: 450, asked: [] as { q: string; after?: string }[] }, feed = new Feed('q', source(state), live())
+    feed.start()
+    await flush()
+    await feed.older()
+    await feed.older()
+    expect(rows(feed)).toEqual(range(450, 1).map(e => e.stored.index))
+    expect(feed.snapshot().more).toBe(false)
+    await feed.older()
+    expect(state.asked.length).toBe(3)
+  })
+  it('says when the page could not be loaded and tries again on demand', async () => {
+    const state = { last: 2, asked: [] as never[], fail: new Error('away') as Error | undefined }, feed = new Feed('', source(state), live())
+    feed.start()
+    await flush()
+    expect(feed.snapshot()).toMatchObject({ status: 'failed', error: state.fail })
+    state.fail = undefined
+    await feed.load()
+    expect(rows(feed)).toEqual([2, 1])
+  })
+})
+
+class FakeSocket {
+  static OPEN = 1
+  static made: FakeSocket[] = []
+  readyState = 0
+  sent: string[] = []
+  onopen?: () => void
+  onclose?: () => void
+  onmessage?: (m: { data: string }) => void
+  constructor() { FakeSocket.made.push(this) }
+  send(text: string) { this.sent.push(text) }
+  close() { this.readyState = 3; this.onclose?.() }
+  open() { this.readyState = 1; this.onopen?.() }
+  say(message: unknown) { this.onmessage?.({ data: JSON.stringify(message) }) }
+}
+
+describe('the stream', () => {
+  const heard: string[] = []
+  const handlers: StreamHandlers = {
+    state: s => heard.push(s), events: e => heard.push('events ' + e.length), gap: r => heard.push('gap ' + r), status: () => undefined,
+    settled: () => heard.push('settled'), error: p => heard.push('error ' + p.detail),
+  }
+  const last = () => FakeSocket.made.at(-1)!
+  beforeEach(() => {
+    vi.useFakeTimers()
+    vi.stubGlobal('WebSocket', FakeSocket)
+    FakeSocket.made = []
+    heard.length = 0
+  })
+  afterEach(() => { vi.useRealTimers(); vi.unstubAllGlobals() })
+
+  it('subscribes, and goes on from its cursor after a loss', () => {
+    const s = new Stream('ws://x', handlers)
+    s.start()
+    s.subscribe('severity>=high')
+    last().open()
+    expect(JSON.parse(last().sent[0]!)).toEqual({ subscribe: { q: 'severity>=high', cursor: '' } })
+    last().say({ events: [event(1)], cursor: 'c1' })
+    last().close()
+    vi.advanceTimersByTime(600)
+    last().open()
+    expect(JSON.parse(last().sent[0]!)).toEqual({ subscribe: { q: 'severity>=high', cursor: 'c1' } })
+    expect(heard).toEqual(['connecting', 'live', 'events 1', 'settled', 'lost', 'live'])
+    s.stop()
+  })
+  it('reports a gap when it comes back without a cursor', () => {
+    const s = new Stream('ws://x', handlers)
+    s.start()
+    s.subscribe('')
+    last().open()
+    last().close()
+    vi.advanceTimersByTime(600)
+    last().open()
+    expect(heard).toContain('gap reconnected')
+    s.stop()
+  })
+  it('is settled at the second status after subscribing', () => {
+    const s = new Stream('ws://x', handlers)
+    s.start()
+    s.subscribe('')
+    last().open()
+    last().say({ status: { now: '2026-11-22T04:00:00Z', rate: 1 } })
+    expect(heard).not.toContain('settled')
+    last().say({ status: { now: '2026-11-22T04:00:01Z', rate: 1 } })
+    expect(heard.filter(h => h === 'settled').length).toBe(1)
+    s.stop()
+  })
+  it('takes a silent link for lost', () => {
+    const s = new Stream('ws://x', handlers)
+    s.start()
+    last().open()
+    vi.advanceTimersByTime(8_001)
+    expect(heard).toEqual(['connecting', 'live', 'lost'])
+    s.stop()
+  })
+  it('waits longer each time, up to ten seconds, with jitter', () => {
+    expect([0, 1, 2, 3, 4, 5, 20].map(n => backoff(n, 1))).toEqual([500, 1000, 2000, 4000, 8000, 10_000, 10_000])
+    expect([0, 1, 20].map(n => backoff(n, 0))).toEqual([250, 500, 5000])
+  })
+  it('is quiet after it was stopped', () => {
+    const s = new Stream('ws://x', handlers)
+    s.start()
+    last().open()
+    s.stop()
+    vi.advanceTimersByTime(60_000)
+    expect(FakeSocket.made.length).toBe(1)
+  })
+})
+
+describe('export', () => {
+  it('reads all pages and counts them', async () => {
+    const state = { last: 450, asked: [] as never[] }, seen: number[] = []
+    const out = await collect(after => source(state).events({ q: '', limit: 200, after }), 'jsonl', n => seen.push(n))
+    expect(out).toMatchObject({ count: 450, capped: false })
+    expect(seen).toEqual([200, 400, 450])
+    expect(out.parts.join('').trim().split('\n').length).toBe(450)
+  })
+  it('gives no spreadsheet a formula to run', () => {
+    expect(cell('=1+1')).toBe("'=1+1")
+    expect(cell('a "b", c')).toBe('"a ""b"", c"')
+    expect(cell(-5)).toBe('-5')
+    expect(cell(undefined)).toBe('')
+    expect(lines([event(1)], 'csv')).toContain('x.a.b')
+  })
+})
