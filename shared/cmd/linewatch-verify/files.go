@@ -19,7 +19,7 @@ import (
 var errKind = errors.New("neither a proof nor a bundle")
 
 // verifyPath verifies a file, all files of a directory, or the standard input.
-func verifyPath(v *bundle.Verifier, name string, in io.Reader) error {
+func verifyPath(v *bundle.Verifier, name string, in io.Reader, p progress) error {
 	if name == "-" {
 		return verify(v, "standard input", in)
 	}
@@ -38,7 +38,9 @@ func verifyPath(v *bundle.Verifier, name string, in io.Reader) error {
 		return err
 	}
 	defer f.Close()
-	return verify(v, name, f)
+	r, done := p.reader(f, info.Size())
+	defer done()
+	return verify(v, name, r)
 }
 
 // verifyFolder verifies the *.tlog-proof and *.bundle files below a folder, in

@@ -74,7 +74,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	v := bundle.NewVerifier(trust, rep.add)
 	var failed []error
 	for _, arg := range flags.Args() {
-		if err := verifyPath(v, arg, in); err != nil {
+		if err := verifyPath(v, arg, in, newProgress(errOut)); err != nil {
 			failed = append(failed, err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -210,4 +211,18 @@ func TestHostileInputCostsLittleMemoryAndTime(t *testing.T) {
 		require.Less(t, len(out), 2<<20, name)
 		require.Less(t, peakMemory(cmd.ProcessState), max(int64(64<<20), ownPeak()+8<<20), name)
 	}
+}
+
+func TestALargeFileShowsProgressOnATerminal(t *testing.T) {
+	var screen bytes.Buffer
+	at := time.Unix(0, 0)
+	p := progress{out: &screen, now: func() time.Time { at = at.Add(time.Second); return at }}
+	r, done := p.reader(bytes.NewReader(make([]byte, 32<<20)), 32<<20)
+	_, err := io.Copy(io.Discard, r)
+	require.NoError(t, err)
+	done()
+	require.Contains(t, screen.String(), "100 % of 32 MB read")
+	require.True(t, strings.HasSuffix(screen.String(), "\r\x1b[K"))
+	same, _ := newProgress(&screen).reader(os.Stdin, 32<<20)
+	require.Equal(t, os.Stdin, same, "no terminal, no progress")
 }
