@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -95,7 +94,7 @@ func Load(path string, into any, opts Options) error {
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
-	return Parse(filepath.Base(path), text, into, opts)
+	return Parse(path, text, into, opts)
 }
 
 // Parse reads YAML text into a struct; name stands for the file in messages.

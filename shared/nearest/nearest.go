@@ -6,7 +6,7 @@ package nearest
 func To(word string, candidates []string) string {
 	best, found := 3, ""
 	for _, c := range candidates {
-		if d := distance(word, c); d < best && 2*d < max(len(word), len(c))+1 {
+		if d := distance(word, c); d < best && 2*d < max(len(word), len(c)) {
 			best, found = d, c
 		}
 	}

@@ -5,7 +5,7 @@ export function nearest(word: string, candidates: readonly string[]): string {
   let best = 3, found = ''
   for (const c of candidates) {
     const d = distance(word, c)
-    if (d < best && 2 * d < Math.max(word.length, c.length) + 1) {
+    if (d < best && 2 * d < Math.max(word.length, c.length)) {
       best = d
       found = c
     }
