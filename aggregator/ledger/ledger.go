@@ -57,6 +57,11 @@ type Options struct {
 	Project      store.Projector
 	Logger       *slog.Logger
 	Now          func() time.Time
+	// Memory is a file outside of the database with the sizes of the ledger's
+	// logs, written with each log.roots leaf. When the store is found to be older
+	// than it (a backup was put back), the ledger goes on in new logs: sizes that
+	// somebody outside may have seen are never signed twice. "" does without.
+	Memory string
 	// Every is the time between two log.roots leaves; default one minute.
 	Every time.Duration
 }
@@ -70,6 +75,7 @@ type Ledger struct {
 	heads  map[event.Class]*head
 	stale  bool
 	rooted map[string]uint64 // sizes in the newest log.roots, by log id
+	old    map[string]bool   // logs of which the store lost a part
 }
 
 // head is where one of the ledger's logs stands.
@@ -80,6 +86,7 @@ type head struct {
 	frontier evidence.Range
 	signer   *evidence.Signer
 	prior    string // origin of a log that this one follows
+	why      string // it follows
 	fresh    bool   // not registered yet
 }
 
@@ -102,11 +109,11 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if !ok || len(o.Key) != ed25519.PrivateKeySize {
 		return nil, errors.New("ledger: the key is not Ed25519")
 	}
-	l := &Ledger{opts: o, pub: pub, rooted: map[string]uint64{}}
+	l := &Ledger{opts: o, pub: pub, rooted: map[string]uint64{}, old: map[string]bool{}}
 	if err := l.reload(ctx); err != nil {
 		return nil, err
 	}
-	return l, nil
+	return l, l.compareMemory(ctx)
 }
 
 // Agent is the agent part of the ledger's origins.
@@ -252,7 +259,10 @@ func (l *Ledger) reload(ctx context.Context) error {
 // signed by another key.
 func (l *Ledger) headOf(lg store.Log) (*head, error) {
 	if len(lg.Keys) == 0 || !l.pub.Equal(lg.Keys[len(lg.Keys)-1].Key) {
-		return l.begin(lg.Class, lg.Origin)
+		return l.follow(lg, "the ledger's key changed")
+	}
+	if l.old[lg.ID] {
+		return l.follow(lg, "the store is older than the ledger was: a backup was put back")
 	}
 	o, err := evidence.ParseOrigin(lg.Origin)
 	if err != nil {
@@ -277,6 +287,14 @@ func (l *Ledger) begin(class event.Class, prior string) (*head, error) {
 	return &head{origin: o, id: o.Log, signer: s, prior: prior, fresh: true}, nil
 }
 
+func (l *Ledger) follow(lg store.Log, why string) (*head, error) {
+	h, err := l.begin(lg.Class, lg.Origin)
+	if err == nil {
+		h.why = why
+	}
+	return h, err
+}
+
 // openedData is the event_data of a ledger log's first leaf.
 func (l *Ledger) openedData(h *head) map[string]any {
 	d := map[string]any{
@@ -284,7 +302,7 @@ func (l *Ledger) openedData(h *head) map[string]any {
 		"copies": 0, "reason": "first ledger of this instance and class",
 	}
 	if h.prior != "" {
-		d["predecessor"], d["reason"] = h.prior, "the ledger's key changed"
+		d["predecessor"], d["reason"] = h.prior, h.why
 	}
 	return d
 }

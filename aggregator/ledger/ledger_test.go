@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -270,4 +271,43 @@ func (c *counting) asked() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.n
+}
+
+func TestAStoreOlderThanTheLedgerIsFollowedByNewLogs(t *testing.T) {
+	dir := t.TempDir()
+	memory, backup := filepath.Join(dir, "ledger.sizes"), filepath.Join(dir, "backup.db")
+	at := func(path string) (store.Store, *ledger.Ledger) {
+		s, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+		require.NoError(t, err)
+		return s, open(t, s, func(o *ledger.Options) { o.Memory = memory })
+	}
+	data := map[string]any{"agentId": "a1"}
+	s, l := at(filepath.Join(dir, "store.db"))
+	require.NoError(t, l.Record(t.Context(), "agent.revoked", data))
+	require.NoError(t, l.Roots(t.Context()))
+	require.NoError(t, s.Close())
+	text, err := os.ReadFile(filepath.Join(dir, "store.db"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(backup, text, 0o600))
+
+	s, l = at(filepath.Join(dir, "store.db"))
+	require.NoError(t, l.Record(t.Context(), "agent.revoked", data))
+	require.NoError(t, l.Roots(t.Context()))
+	require.NoError(t, s.Close())
+
+	s, l = at(backup)
+	require.NoError(t, l.Record(t.Context(), "agent.revoked", data))
+	require.NoError(t, l.Record(t.Context(), "agent.revoked", data))
+	logs := audit(t, s)
+	require.Len(t, logs, 2)
+	var firsts []string
+	for _, events := range logs {
+		firsts = append(firsts, string(events[0].Data))
+	}
+	require.Contains(t, strings.Join(firsts, ""), "a backup was put back")
+	require.NoError(t, s.Close())
+	s, l = at(backup)
+	require.NoError(t, l.Record(t.Context(), "agent.revoked", data))
+	require.Len(t, audit(t, s), 2, "followed once")
+	require.NoError(t, s.Close())
 }

@@ -70,7 +70,7 @@ func (l *Ledger) Roots(ctx context.Context) error {
 	// again as soon as anything else is recorded in it.
 	h := l.heads[event.Security]
 	l.rooted[h.id] = h.size
-	return nil
+	return l.remember()
 }
 
 // List is the list behind a log.roots leaf: the checkpoint bodies of the logs

@@ -131,10 +131,14 @@ func (l *Ledger) sign(a *store.Append, h *head, leaves [][]byte, now time.Time) 
 }
 
 func (l *Ledger) registration(h *head, class event.Class, now time.Time) store.Log {
+	reason := "ledger of the aggregator"
+	if h.why != "" {
+		reason = h.why
+	}
 	return store.Log{
 		ID: h.id, Origin: h.origin.String(), AgentID: l.Agent(), Class: class,
 		Keys: []evidence.KeyRange{{Key: l.pub}}, State: store.LogActive,
-		Predecessor: h.prior, Registered: now, Reason: "ledger of the aggregator",
+		Predecessor: h.prior, Registered: now, Reason: reason,
 	}
 }
 
