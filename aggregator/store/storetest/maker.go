@@ -174,29 +174,38 @@ func (p *Plant) Now() time.Time { return p.now }
 func (p *Plant) Fill(t testing.TB, s store.Store, events, perSegment int, step time.Duration) {
 	t.Helper()
 	for events > 0 {
-		var c store.Change
-		for range 8 {
-			if events <= 0 {
-				break
-			}
-			i := p.rand.IntN(len(p.Logs))
-			l := p.Logs[i]
-			if slices.ContainsFunc(c.Segments, func(a store.Append) bool { return a.Log == l.ID }) {
-				continue
-			}
-			n := min(perSegment, events)
-			leaves := make([][]byte, n)
-			for j := range leaves {
-				p.now = p.now.Add(step)
-				leaves[j] = p.leaf(t, p.Stations[i], l.Class)
-			}
-			l.Clock = p.now
-			c.Segments = append(c.Segments, l.AppendLeaves(t, leaves...))
-			events -= n
+		c := p.Change(t, min(events, 8*perSegment), perSegment, step)
+		for _, a := range c.Segments {
+			events -= int(a.Count)
 		}
 		_, err := s.Commit(context.WithoutCancel(t.Context()), c)
 		require.NoError(t, err)
 	}
+}
+
+// Change makes about so many events in segments of different logs.
+func (p *Plant) Change(t testing.TB, events, perSegment int, step time.Duration) store.Change {
+	var c store.Change
+	for events > 0 {
+		i := p.rand.IntN(len(p.Logs))
+		l := p.Logs[i]
+		if slices.ContainsFunc(c.Segments, func(a store.Append) bool { return a.Log == l.ID }) {
+			if len(c.Segments) >= min(8, len(p.Logs)) {
+				break
+			}
+			continue
+		}
+		n := min(perSegment, events)
+		leaves := make([][]byte, n)
+		for j := range leaves {
+			p.now = p.now.Add(step)
+			leaves[j] = p.leaf(t, p.Stations[i], l.Class)
+		}
+		l.Clock = p.now
+		c.Segments = append(c.Segments, l.AppendLeaves(t, leaves...))
+		events -= n
+	}
+	return c
 }
 
 // leaf is one event as a line makes them: mostly good parts, now and then
@@ -226,4 +235,20 @@ func (p *Plant) leaf(t testing.TB, station string, class event.Class) []byte {
 	leaf, err := e.Leaf()
 	require.NoError(t, err)
 	return leaf
+}
+
+// FillLog makes a long log of leaves that are no rows.
+func FillLog(t testing.TB, s store.Store, size uint64) *Log {
+	t.Helper()
+	l := NewLog("long", event.Performance).Register(t, s)
+	for l.Size < size {
+		leaves := make([][]byte, min(20_000, size-l.Size))
+		for i := range leaves {
+			leaves[i] = fmt.Appendf(nil, "%d", l.Size+uint64(i))
+		}
+		a := l.AppendLeaves(t, leaves...)
+		a.Rows = nil
+		Commit(t, s, a)
+	}
+	return l
 }
