@@ -32,8 +32,10 @@ const (
 	dirKeys       = "keys"
 	dirPseudonyms = "pseudonyms"
 	fileLedger    = "ledger.key"
-	fileCosigner  = "cosigner.key"
-	fileSQLite    = "linewatch.db"
+	// sizes that the ledger has signed: kept outside of the database, see ledger.Options.Memory
+	fileLedgerSizes = "ledger.sizes"
+	fileCosigner    = "cosigner.key"
+	fileSQLite      = "linewatch.db"
 )
 
 // Aggregator is an opened aggregator: store, keys and ledger are there, nothing
@@ -107,6 +109,7 @@ func (a *Aggregator) openParts(ctx context.Context, ledgerKey ed25519.PrivateKey
 	a.Ledger, err = ledger.Open(ctx, ledger.Options{
 		Store: a.Store, Key: ledgerKey, CosignerName: a.cosigner.Name, Cosigner: a.key, Instance: cfg.Instance,
 		Station: cfg.Station, Version: version.String(), Project: project.Project, Logger: a.log,
+		Memory: filepath.Join(cfg.DataDir, dirKeys, fileLedgerSizes),
 	})
 	if err != nil {
 		return err

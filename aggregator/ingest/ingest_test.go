@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
+	"github.com/linewatch/linewatch/shared/peertest"
 	"github.com/linewatch/linewatch/shared/wire"
 	"github.com/linewatch/linewatch/shared/wire/wiretest"
 )
@@ -24,6 +26,41 @@ func logID(t testing.TB, origin string) string {
 	o, err := evidence.ParseOrigin(origin)
 	require.NoError(t, err)
 	return o.Log
+}
+
+// onBoth runs a test on both databases.
+func onBoth(t *testing.T, f func(t *testing.T, r *ingesttest.Rig)) {
+	t.Run("sqlite", func(t *testing.T) { f(t, ingesttest.New(t)) })
+	t.Run("postgres", func(t *testing.T) { f(t, ingesttest.OnPostgres(t, peertest.Postgres(t))) })
+}
+
+func TestAPostgreSQLThatStopsMakesAgentsWaitAndLosesNothing(t *testing.T) {
+	server := peertest.StartPostgres(t, peertest.PostgresConfig{})
+	r := ingesttest.OnPostgres(t, server.Database(t))
+	a := r.Agent("st07")
+	l := r.Log(a, "security", "")
+	require.Equal(t, wire.ResultStored, r.Send(a, l.CommitN(5))[0].Result)
+	server.Kill(t)
+	seg := l.CommitN(3)
+	for range 3 {
+		status, results, err := a.Send(t.Context(), seg)
+		require.NoError(t, err)
+		if status == http.StatusOK {
+			require.Equal(t, wire.ResultBusy, results[0].Result)
+		} else {
+			require.Equal(t, http.StatusServiceUnavailable, status)
+		}
+	}
+	server.Start(t)
+	require.Eventually(t, func() bool {
+		status, results, err := a.Send(t.Context(), seg)
+		return err == nil && status == http.StatusOK && results[0].Result == wire.ResultStored && results[0].Size == 8
+	}, 30*time.Second, 100*time.Millisecond)
+	for i, leaf := range l.Leaves {
+		got, err := r.Store.Leaf(t.Context(), logID(t, l.Origin), uint64(i))
+		require.NoError(t, err)
+		require.Equal(t, string(leaf), string(got))
+	}
 }
 
 func TestSegmentsAreStoredAndAnsweredWithTheNewestReceipt(t *testing.T) {
@@ -54,7 +91,10 @@ func TestSegmentsAreStoredAndAnsweredWithTheNewestReceipt(t *testing.T) {
 }
 
 func TestEveryAttackIsAnsweredAndTheHonestLogGoesOn(t *testing.T) {
-	r := ingesttest.New(t)
+	onBoth(t, everyAttackIsAnsweredAndTheHonestLogGoesOn)
+}
+
+func everyAttackIsAnsweredAndTheHonestLogGoesOn(t *testing.T, r *ingesttest.Rig) {
 	a := r.Agent("st07")
 	for i, attack := range wiretest.Attacks() {
 		t.Run(attack.Name, func(t *testing.T) {
@@ -88,7 +128,10 @@ func TestAnotherAgentsLogIsRefusedWhoeverSignsIt(t *testing.T) {
 }
 
 func TestAForkKeepsBothCheckpointsAndLetsTheSuccessorIn(t *testing.T) {
-	r := ingesttest.New(t)
+	onBoth(t, aForkKeepsBothCheckpointsAndLetsTheSuccessorIn)
+}
+
+func aForkKeepsBothCheckpointsAndLetsTheSuccessorIn(t *testing.T, r *ingesttest.Rig) {
 	a := r.Agent("st07")
 	l, other := r.Log(a, "security", ""), r.Log(a, "manufacturing", "")
 	require.Equal(t, wire.ResultStored, r.Send(a, l.CommitN(5))[0].Result)
@@ -128,7 +171,10 @@ func TestAForkKeepsBothCheckpointsAndLetsTheSuccessorIn(t *testing.T) {
 }
 
 func TestAForkThatReachesBeyondTheStoredSizeIsProved(t *testing.T) {
-	r := ingesttest.New(t)
+	onBoth(t, aForkThatReachesBeyondTheStoredSizeIsProved)
+}
+
+func aForkThatReachesBeyondTheStoredSizeIsProved(t *testing.T, r *ingesttest.Rig) {
 	a := r.Agent("st07")
 	l := r.Log(a, "security", "")
 	require.Equal(t, wire.ResultStored, r.Send(a, l.CommitN(5))[0].Result)
@@ -156,7 +202,10 @@ func TestAFolderCopiedBackGetsTheNewestReceiptAndSeesThatItIsBehind(t *testing.T
 }
 
 func TestAnOverlapIsComparedAndItsRemainderAppended(t *testing.T) {
-	r := ingesttest.New(t)
+	onBoth(t, anOverlapIsComparedAndItsRemainderAppended)
+}
+
+func anOverlapIsComparedAndItsRemainderAppended(t *testing.T, r *ingesttest.Rig) {
 	a := r.Agent("st07")
 	l := r.Log(a, "security", "")
 	require.Equal(t, wire.ResultStored, r.Send(a, l.CommitN(4))[0].Result)
@@ -180,7 +229,10 @@ func TestAnOverlapIsComparedAndItsRemainderAppended(t *testing.T) {
 }
 
 func TestAnAggregatorKilledBetweenCommitAndAnswerStoresOnce(t *testing.T) {
-	r := ingesttest.New(t)
+	onBoth(t, anAggregatorKilledBetweenCommitAndAnswerStoresOnce)
+}
+
+func anAggregatorKilledBetweenCommitAndAnswerStoresOnce(t *testing.T, r *ingesttest.Rig) {
 	a := r.Agent("st07")
 	l := r.Log(a, "security", "")
 	seg := l.CommitN(3)
@@ -264,8 +316,9 @@ func TestManyAgentsShareTransactions(t *testing.T) {
 	}
 }
 
-func TestAHoleIsBridgedAndTheLogGoesOn(t *testing.T) {
-	r := ingesttest.New(t)
+func TestAHoleIsBridgedAndTheLogGoesOn(t *testing.T) { onBoth(t, aHoleIsBridgedAndTheLogGoesOn) }
+
+func aHoleIsBridgedAndTheLogGoesOn(t *testing.T, r *ingesttest.Rig) {
 	a := r.Agent("st07")
 	l := r.Log(a, "security", "")
 	require.Equal(t, wire.ResultStored, r.Send(a, l.CommitN(3))[0].Result)
@@ -297,8 +350,9 @@ func leafOf(t testing.TB, typ string, class event.Class, data map[string]any) []
 	return leaf
 }
 
-func TestAKeyChangeIsPinnedToSizes(t *testing.T) {
-	r := ingesttest.New(t)
+func TestAKeyChangeIsPinnedToSizes(t *testing.T) { onBoth(t, aKeyChangeIsPinnedToSizes) }
+
+func aKeyChangeIsPinnedToSizes(t *testing.T, r *ingesttest.Rig) {
 	a := r.Agent("st07")
 	l := r.Log(a, "security", "")
 	require.Equal(t, wire.ResultStored, r.Send(a, l.CommitN(2))[0].Result)
@@ -329,7 +383,10 @@ func TestAKeyChangeIsPinnedToSizes(t *testing.T) {
 }
 
 func TestCopiesOfASuccessorAreJoinedByTheirHash(t *testing.T) {
-	r := ingesttest.New(t)
+	onBoth(t, copiesOfASuccessorAreJoinedByTheirHash)
+}
+
+func copiesOfASuccessorAreJoinedByTheirHash(t *testing.T, r *ingesttest.Rig) {
 	a := r.Agent("st07")
 	l := r.Log(a, "security", "")
 	require.Equal(t, wire.ResultStored, r.Send(a, l.CommitN(3))[0].Result)

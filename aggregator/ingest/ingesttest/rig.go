@@ -33,6 +33,7 @@ import (
 	"github.com/linewatch/linewatch/aggregator/ledger"
 	"github.com/linewatch/linewatch/aggregator/project"
 	"github.com/linewatch/linewatch/aggregator/store"
+	"github.com/linewatch/linewatch/aggregator/store/postgres"
 	"github.com/linewatch/linewatch/aggregator/store/sqlite"
 	"github.com/linewatch/linewatch/shared/evidence"
 	"github.com/linewatch/linewatch/shared/identity"
@@ -59,6 +60,7 @@ type Rig struct {
 	URL       string
 	Clock     *Clock
 
+	dsn  string // of PostgreSQL; SQLite in Dir without one
 	stop func()
 }
 
@@ -77,6 +79,25 @@ func New(t testing.TB, options ...Option) *Rig {
 	return r
 }
 
+// OnPostgres starts a rig on an empty PostgreSQL database.
+func OnPostgres(t testing.TB, dsn string, options ...Option) *Rig {
+	t.Helper()
+	clock := &Clock{}
+	ca, err := identity.NewCA("test", clock.Now)
+	require.NoError(t, err)
+	r := &Rig{T: t, Dir: t.TempDir(), CA: ca, Clock: clock, Cosigner: key("cosigner"), LedgerKey: key("ledger"), dsn: dsn}
+	r.Start(options...)
+	t.Cleanup(func() { r.Stop() })
+	return r
+}
+
+func (r *Rig) open(ctx context.Context) (store.Store, error) {
+	if r.dsn != "" {
+		return postgres.Open(ctx, r.dsn, postgres.Options{Timeout: 5 * time.Second})
+	}
+	return sqlite.Open(ctx, filepath.Join(r.Dir, "store.db"), sqlite.Options{})
+}
+
 func key(name string) ed25519.PrivateKey {
 	seed := sha256.Sum256([]byte(name))
 	return ed25519.NewKeyFromSeed(seed[:])
@@ -87,7 +108,7 @@ func (r *Rig) Start(options ...Option) {
 	t := r.T
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	db, err := sqlite.Open(ctx, filepath.Join(r.Dir, "store.db"), sqlite.Options{})
+	db, err := r.open(ctx)
 	require.NoError(t, err)
 	r.Faults = &Faults{Store: db}
 	r.Store = r.Faults
