@@ -90,6 +90,16 @@ func (a *Agent) identify(ctx context.Context) (*enrol.Identity, error) {
 	return id.Replace(a.cfg.DataDir, machine, "machine changed: "+why)
 }
 
+// OpenJournal opens the journal of an agent that does not run: the command line
+// looks into it. ErrNotEnrolled without an identity.
+func OpenJournal(ctx context.Context, cfg config.Config, log *slog.Logger) (*journal.Journal, error) {
+	id, err := enrol.Load(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	return openJournal(ctx, cfg, id, log)
+}
+
 func openJournal(ctx context.Context, cfg config.Config, id *enrol.Identity, log *slog.Logger) (*journal.Journal, error) {
 	o := journal.Options{
 		Dir: filepath.Join(cfg.DataDir, "journal"), Gentle: cfg.Journal.Commit == "gentle", Refill: cfg.Journal.Refill,

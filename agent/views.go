@@ -7,6 +7,7 @@ import (
 
 	"github.com/linewatch/linewatch/agent/control"
 	"github.com/linewatch/linewatch/agent/forward"
+	"github.com/linewatch/linewatch/agent/journal"
 	"github.com/linewatch/linewatch/agent/source"
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/version"
@@ -68,23 +69,26 @@ func (a *Agent) views() control.Views {
 		Stat:    func(ctx context.Context) (any, error) { return a.journal.Stat(ctx) },
 		Verify:  func(ctx context.Context) (any, error) { return a.journal.Verify(ctx, nil) },
 		Signals: func(context.Context) (any, error) { return a.pipeline.Signals(), nil },
-		Tail: func(ctx context.Context, n int) ([]json.RawMessage, error) {
-			entries, err := a.journal.Tail(ctx, n)
-			if err != nil {
-				return nil, err
-			}
-			out := make([]json.RawMessage, len(entries))
-			for i, e := range entries {
-				line := struct {
-					Origin string          `json:"origin"`
-					Index  uint64          `json:"index"`
-					Leaf   json.RawMessage `json:"leaf"`
-				}{e.Origin, e.Index, e.Leaf}
-				if out[i], err = json.Marshal(line); err != nil {
-					return nil, err
-				}
-			}
-			return out, nil
-		},
+		Tail:    func(ctx context.Context, n int) ([]json.RawMessage, error) { return Tail(ctx, a.journal, n) },
 	}
+}
+
+// Tail returns the newest n leaves as JSON lines {origin, index, leaf}.
+func Tail(ctx context.Context, j *journal.Journal, n int) ([]json.RawMessage, error) {
+	entries, err := j.Tail(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]json.RawMessage, len(entries))
+	for i, e := range entries {
+		line := struct {
+			Origin string          `json:"origin"`
+			Index  uint64          `json:"index"`
+			Leaf   json.RawMessage `json:"leaf"`
+		}{e.Origin, e.Index, e.Leaf}
+		if out[i], err = json.Marshal(line); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }

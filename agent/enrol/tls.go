@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -14,11 +15,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/linewatch/linewatch/shared/durable"
 	"github.com/linewatch/linewatch/shared/identity"
+	"github.com/linewatch/linewatch/shared/version"
 	"github.com/linewatch/linewatch/shared/wire"
 )
 
@@ -193,4 +196,33 @@ func (r *Renewer) Tick(ctx context.Context, now time.Time, asked bool) (bool, er
 		return false, err
 	}
 	return true, nil
+}
+
+// Reach asks the addresses in turn for a sign of life and measures the clock:
+// the offset is the aggregator's time minus ours, half of the way included.
+func (id *Identity) Reach(ctx context.Context, urls []string, proxy string) (time.Duration, string, error) {
+	transport, err := id.Transport(proxy)
+	if err != nil {
+		return 0, "", err
+	}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	boot, monotonic := identity.Boot()
+	var errs []error
+	for _, u := range urls {
+		sent := time.Now()
+		st := wire.Status{AgentID: id.AgentID, Time: sent.UTC(), Monotonic: monotonic.Milliseconds(), BootID: boot, Version: version.String(), Station: id.Station, Sizes: map[string]uint64{}}
+		body, err := json.Marshal(st)
+		if err != nil {
+			return 0, "", err
+		}
+		var answer wire.StatusResponse
+		if err := postOne(ctx, client, strings.TrimSuffix(u, "/")+wire.PathStatus, body, &answer); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		back := time.Now()
+		return answer.Time.Sub(sent.Add(back.Sub(sent) / 2)), u, nil
+	}
+	return 0, "", errors.Join(errs...)
 }

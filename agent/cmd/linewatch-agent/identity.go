@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/linewatch/linewatch/agent"
+	"github.com/linewatch/linewatch/agent/config"
+	"github.com/linewatch/linewatch/agent/control"
+	"github.com/linewatch/linewatch/agent/enrol"
+	"github.com/linewatch/linewatch/shared/cli"
+	"github.com/linewatch/linewatch/shared/evidence"
+	"github.com/linewatch/linewatch/shared/identity"
+	"github.com/linewatch/linewatch/shared/version"
+)
+
+func (a *app) enrolCommand() *cobra.Command {
+	var tokenFile string
+	var wait time.Duration
+	cmd := &cobra.Command{
+		Use: "enrol --token-file FILE", Short: "Make this station's keys and ask the aggregator for admission", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.config()
+			if err != nil {
+				return err
+			}
+			id, err := enrol.Load(cfg.DataDir)
+			if errors.Is(err, enrol.ErrNotEnrolled) {
+				id, err = a.create(cmd, cfg, tokenFile)
+			}
+			if err != nil {
+				return err
+			}
+			return a.ask(cmd, id, wait)
+		},
+	}
+	cmd.Flags().StringVar(&tokenFile, "token-file", "", "file with the token (- for standard input)")
+	cmd.Flags().DurationVar(&wait, "wait", 0, "how long to wait for a person's approval")
+	return cmd
+}
+
+func (a *app) create(cmd *cobra.Command, cfg config.Config, tokenFile string) (*enrol.Identity, error) {
+	token, err := cli.Secret("enrolment token", tokenFile, cmd.InOrStdin(), cmd.ErrOrStderr())
+	if err != nil {
+		return nil, err
+	}
+	machine, err := identity.Machine(cmd.Context(), cfg.Machine)
+	if err != nil {
+		return nil, fmt.Errorf("facts of this machine: %w", err)
+	}
+	return enrol.Create(cfg.DataDir, cfg.Station, token, machine)
+}
+
+// ask asks until the agent is admitted or the time is over. An enrolment that
+// waits for approval is no failure: run goes on asking.
+func (a *app) ask(cmd *cobra.Command, id *enrol.Identity, wait time.Duration) error {
+	ctx, cancel := context.WithTimeout(cmd.Context(), max(wait, 30*time.Second))
+	defer cancel()
+	out := cmd.OutOrStdout()
+	for until := time.Now().Add(wait); id.Pending; {
+		admitted, err := id.Ask(ctx, version.String())
+		if _, refused := errors.AsType[*enrol.RefusedError](err); refused {
+			return err
+		}
+		if err != nil {
+			return &cli.ExitError{Code: cli.ExitTemporary, Err: fmt.Errorf("%w (the keys are kept; run the same command again)", err)}
+		}
+		if admitted {
+			break
+		}
+		if !time.Now().Before(until) {
+			fmt.Fprintf(out, "agent %s waits for approval: %s\non the aggregator:  linewatch-aggregator agents approve %s\n", id.AgentID, id.Reason, id.AgentID)
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(2 * time.Second):
+		}
+	}
+	pub := id.LogKey.Public().(ed25519.PublicKey)
+	if a.json {
+		return cli.JSON(out, map[string]any{"agent_id": id.AgentID, "station": id.Station, "scope": id.Scope, "fingerprint": evidence.Fingerprint(pub), "urls": id.URLs})
+	}
+	fmt.Fprintf(out, "enrolled as %s for %s\nkey fingerprint (keep it on paper; it anchors this station's proofs):\n  station %s %s\nnext:  linewatch-agent run --config %s\n",
+		id.AgentID, id.Station, id.AgentID, evidence.Fingerprint(pub), a.file)
+	return nil
+}
+
+func (a *app) prepareImageCommand() *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use: "prepare-image", Short: "Strip identity and journal from a master disk before it is copied", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.config()
+			if err != nil {
+				return err
+			}
+			var s agent.Status
+			if err := control.Get(cmd.Context(), cfg.DataDir, "/status", nil, &s); !errors.Is(err, control.ErrNotRunning) {
+				return errors.New("the agent is running; stop it first: linewatch-agent stop")
+			}
+			unsent, err := a.unsent(cmd.Context(), cfg)
+			if err != nil && !force {
+				return fmt.Errorf("%w (--force strips it all the same)", err)
+			}
+			removed, err := enrol.PrepareImage(cfg.DataDir, unsent, force)
+			for _, p := range removed {
+				fmt.Fprintln(cmd.OutOrStdout(), "removed", p)
+			}
+			if err == nil {
+				fmt.Fprintln(cmd.OutOrStdout(), "ready to be copied; each copy enrols with a token of its own or a shared one with --uses")
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "also when events are not forwarded yet: they are lost")
+	return cmd
+}
+
+// unsent counts the leaves that no receipt covers, 0 for an agent never enrolled.
+func (a *app) unsent(ctx context.Context, cfg config.Config) (uint64, error) {
+	j, err := a.openJournal(ctx, cfg)
+	if errors.Is(err, enrol.ErrNotEnrolled) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	n := j.Backlog()
+	return n, j.Close()
+}

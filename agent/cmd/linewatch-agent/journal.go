@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/linewatch/linewatch/agent"
+	"github.com/linewatch/linewatch/agent/config"
+	"github.com/linewatch/linewatch/agent/control"
+	"github.com/linewatch/linewatch/agent/journal"
+	"github.com/linewatch/linewatch/agent/pipeline"
+	"github.com/linewatch/linewatch/shared/cli"
+)
+
+func (a *app) journalCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "journal", Short: "Look into the journal of this station"}
+	cmd.AddCommand(a.journalStat(), a.journalTail(), a.journalVerify(), a.journalExport())
+	return cmd
+}
+
+// openJournal opens the journal of an agent that does not run.
+func (a *app) openJournal(ctx context.Context, cfg config.Config) (*journal.Journal, error) {
+	return agent.OpenJournal(ctx, cfg, cli.Logger(discard{}, "error"))
+}
+
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// from asks the running agent, or opens the journal when none runs.
+func (a *app) from(cmd *cobra.Command, path string, q url.Values, into any, closed func(context.Context, *journal.Journal) error) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	err = control.Get(cmd.Context(), cfg.DataDir, path, q, into)
+	if !errors.Is(err, control.ErrNotRunning) {
+		return err
+	}
+	j, err := a.openJournal(cmd.Context(), cfg)
+	if err != nil {
+		return err
+	}
+	return errors.Join(closed(cmd.Context(), j), j.Close())
+}
+
+func (a *app) journalStat() *cobra.Command {
+	return &cobra.Command{Use: "stat", Short: "Sizes, backlog, space", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		var st journal.Stat
+		err := a.from(cmd, "/journal/stat", nil, &st, func(ctx context.Context, j *journal.Journal) (err error) {
+			st, err = j.Stat(ctx)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return cli.JSON(cmd.OutOrStdout(), st)
+		}
+		out := cmd.OutOrStdout()
+		fmt.Fprintf(out, "%s: %d files (%d damaged), %d of %d MiB, %d %% of the quota without a receipt, disk %s\n",
+			st.Dir, st.Files, st.Damaged, st.Bytes>>20, st.Quota>>20, st.UsedPct, st.Disk)
+		rows := make([][]string, len(st.Logs))
+		for i, l := range st.Logs {
+			rows[i] = []string{string(l.Class), strconv.FormatUint(l.Size, 10), strconv.FormatUint(l.Receipted, 10), l.State, l.Origin}
+		}
+		return cli.Table(out, []string{"CLASS", "SIZE", "RECEIPTED", "STATE", "ORIGIN"}, rows)
+	}}
+}
+
+func (a *app) journalTail() *cobra.Command {
+	var n int
+	cmd := &cobra.Command{Use: "tail", Short: "Print the newest events as they are signed", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		var lines []json.RawMessage
+		err := a.from(cmd, "/journal/tail", url.Values{"n": {strconv.Itoa(n)}}, &lines, func(ctx context.Context, j *journal.Journal) (err error) {
+			lines, err = agent.Tail(ctx, j, n)
+			return err
+		})
+		for _, l := range lines {
+			fmt.Fprintln(cmd.OutOrStdout(), string(l))
+		}
+		return err
+	}}
+	cmd.Flags().IntVarP(&n, "number", "n", 20, "how many")
+	return cmd
+}
+
+func (a *app) journalVerify() *cobra.Command {
+	return &cobra.Command{Use: "verify", Short: "Hash every file again and open every signature", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		var files []journal.FileReport
+		err := a.from(cmd, "/journal/verify", nil, &files, func(ctx context.Context, j *journal.Journal) (err error) {
+			files, err = j.Verify(ctx, nil)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return a.showFiles(cmd, files)
+	}}
+}
+
+func (a *app) journalExport() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{Use: "export --dir DIR", Short: "Write what is kept as segments, for a USB stick", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		if dir == "" {
+			return cli.Usage("--dir DIR is needed")
+		}
+		cfg, err := a.config()
+		if err != nil {
+			return err
+		}
+		j, err := a.openJournal(cmd.Context(), cfg)
+		if err != nil {
+			return fmt.Errorf("%w (stop the agent first: its files are locked)", err)
+		}
+		n, err := j.Export(cmd.Context(), dir)
+		if err == nil {
+			fmt.Fprintf(cmd.OutOrStdout(), "%d leaves in %s\n", n, dir)
+		}
+		return errors.Join(err, j.Close())
+	}}
+	cmd.Flags().StringVar(&dir, "dir", "", "folder to write")
+	return cmd
+}
+
+func (a *app) signalsCommand() *cobra.Command {
+	return &cobra.Command{Use: "signals", Short: "Live values of the running agent", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		cfg, err := a.config()
+		if err != nil {
+			return err
+		}
+		var list []pipeline.Signal
+		if err := control.Get(cmd.Context(), cfg.DataDir, "/signals", nil, &list); err != nil {
+			return err
+		}
+		if a.json {
+			return cli.JSON(cmd.OutOrStdout(), list)
+		}
+		rows := make([][]string, len(list))
+		for i, s := range list {
+			rows[i] = []string{s.Source, s.Signal, fmt.Sprint(s.Value), s.Unit, s.Quality, s.At.Format("15:04:05.000"), strconv.FormatFloat(s.Rate, 'g', 3, 64), s.Item}
+		}
+		return cli.Table(cmd.OutOrStdout(), []string{"SOURCE", "SIGNAL", "VALUE", "UNIT", "QUALITY", "AT", "PER S", "ITEM"}, rows)
+	}}
+}
+
+// showFiles prints one line per file and fails when one is damaged.
+func (a *app) showFiles(cmd *cobra.Command, files []journal.FileReport) error {
+	bad := 0
+	for _, f := range files {
+		if f.Error != "" {
+			bad++
+		}
+	}
+	if a.json {
+		if err := cli.JSON(cmd.OutOrStdout(), files); err != nil {
+			return err
+		}
+	} else {
+		for _, f := range files {
+			verdict := "good"
+			if f.Error != "" {
+				verdict = "DAMAGED: " + f.Error
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s  %d KiB  %s\n", f.Name, f.Bytes>>10, verdict)
+		}
+	}
+	if bad > 0 {
+		return fmt.Errorf("%d of %d files are damaged; what they lost is declared to the aggregator as audit.gap", bad, len(files))
+	}
+	return nil
+}
