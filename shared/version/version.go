@@ -7,38 +7,36 @@ import (
 	"strings"
 )
 
-// number is set by the linker: -X github.com/linewatch/linewatch/shared/version.number=1.2.3
-var number = ""
-
-// ui is set to "built" by the linker when the web pages are inside.
-var ui = ""
+// Set by the linker: -X github.com/linewatch/linewatch/shared/version.number=1.2.3
+// for a release, .commit=$(git describe --always --dirty) for any other build.
+var number, commit string
 
 // String returns the version: the number of a release, or dev with the commit
-// that it was built from ("dev-1a2b3c4d5e6f", "+" behind it: changed files).
+// that it was built from ("dev-1a2b3c4", "dev-1a2b3c4-dirty" with changed files).
 func String() string {
-	if number != "" {
+	switch {
+	case number != "":
 		return number
+	case commit != "":
+		return "dev-" + commit
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "dev"
 	}
-	var commit, changed string
+	var revision, changed string
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
-			commit = "-" + s.Value[:min(12, len(s.Value))]
+			revision = "-" + s.Value[:min(12, len(s.Value))]
 		case "vcs.modified":
 			if s.Value == "true" {
-				changed = "+"
+				changed = "-dirty"
 			}
 		}
 	}
-	return "dev" + commit + changed
+	return "dev" + revision + changed
 }
-
-// UIBuilt reports whether the web pages were built into this binary.
-func UIBuilt() bool { return ui == "built" }
 
 // Long returns version, Go version and platform on one line.
 func Long() string {

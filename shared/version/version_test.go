@@ -9,7 +9,6 @@ import (
 )
 
 func TestABinaryWithoutLinkerFlagsCallsItselfDev(t *testing.T) {
-	require.Regexp(t, `^dev(-[0-9a-f]{1,12}\+?)?$`, version.String())
+	require.Regexp(t, `^dev(-[0-9a-f]{1,12})?(-dirty)?$`, version.String())
 	require.Contains(t, version.Long(), runtime.GOOS+"/"+runtime.GOARCH)
-	require.False(t, version.UIBuilt())
 }

@@ -1,0 +1,14 @@
+package config
+
+import (
+	"testing"
+
+	"github.com/linewatch/linewatch/shared/conf"
+	"github.com/stretchr/testify/require"
+)
+
+func TestTheExampleSchemaAndReferenceAreThoseOfTheStructs(t *testing.T) {
+	require.NoError(t, conf.CheckDocuments("../..", Config{}, "agent"))
+	var c Config
+	require.NoError(t, conf.Load("../../configs/agent.example.yaml", &c, conf.Options{}))
+}
