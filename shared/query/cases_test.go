@@ -179,6 +179,13 @@ func TestContainsGivesTheObjectsForTheDatabase(t *testing.T) {
 	require.Empty(t, query.DataValues("\x00"))
 }
 
+func TestATermThatNoTextCanSayMatchesNothing(t *testing.T) {
+	q := query.Query{Terms: []query.Term{{Field: query.Data, Path: []string{"a"}, Op: query.Is, Values: []string{"\x00", "\xff"}}}}
+	require.False(t, q.Match(query.Event{Data: []byte(`{"a":1}`)}))
+	require.False(t, q.Match(query.Event{Data: []byte(`{"a":"x"}`)}))
+	require.False(t, q.Match(query.Event{}))
+}
+
 func TestATextThatIsTooLongIsRefused(t *testing.T) {
 	for _, text := range []string{string(make([]byte, query.MaxText+1)), "\xff", "a:b\xff"} {
 		_, err := query.Parse(text, now())

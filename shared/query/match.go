@@ -172,7 +172,7 @@ func matchData(data []byte, path, values []string) bool {
 	case c == '-' || '0' <= c && c <= '9':
 		number, err := strconv.ParseFloat(string(raw), 64)
 		return err == nil && slices.ContainsFunc(values, func(v string) bool {
-			for _, candidate := range DataValues(v)[1:] {
+			for _, candidate := range DataValues(v) {
 				if n, err := strconv.ParseFloat(string(candidate), 64); err == nil && n == number {
 					return true
 				}
