@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/stretchr/testify/require"
 
 	"github.com/linewatch/linewatch/agent/config"
+	"github.com/linewatch/linewatch/shared/conf"
 	"github.com/linewatch/linewatch/shared/peertest"
 )
 
@@ -58,7 +58,7 @@ func TestSniffWritesConfigurationThatCanBeUsed(t *testing.T) {
 		"a/value": "json $.value $.ts", "a/record": "json  ",
 	}, kinds)
 	var cfg config.MQTT
-	require.NoError(t, yaml.Unmarshal([]byte(got.YAML()), &cfg), got.YAML())
+	require.NoError(t, conf.Parse("sniffed", []byte(got.YAML()), &cfg, conf.Options{Partial: true}), got.YAML())
 	require.Len(t, cfg.Topics, 5)
 	cfg.Name, cfg.Broker = "x", b.URL
 	require.NoError(t, New(cfg, Options{Station: "a/b"}).Err())

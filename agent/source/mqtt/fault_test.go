@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -82,7 +83,7 @@ func child(dir, url string) error {
 			return err
 		case <-tick.C:
 			if s.Health().State == source.StateConnected {
-				fmt.Println(size(j))
+				fmt.Println(size(j), s.Health().Repeats)
 			}
 		}
 	}
@@ -99,9 +100,10 @@ func size(j *journal.Journal) (n uint64) {
 
 // victim is a running child.
 type victim struct {
-	cmd   *exec.Cmd
-	sizes chan uint64
-	done  chan struct{}
+	cmd     *exec.Cmd
+	sizes   chan uint64
+	done    chan struct{}
+	repeats atomic.Uint64 // recognised by this process
 }
 
 func startChild(t testing.TB, dir, url string) *victim {
@@ -115,10 +117,11 @@ func startChild(t testing.TB, dir, url string) *victim {
 	go func() {
 		defer close(v.done)
 		for in := bufio.NewScanner(out); in.Scan(); {
-			var n uint64
-			if _, err := fmt.Sscan(in.Text(), &n); err != nil {
+			var n, repeats uint64
+			if _, err := fmt.Sscan(in.Text(), &n, &repeats); err != nil {
 				continue
 			}
+			v.repeats.Store(repeats)
 			select { // keep the newest
 			case <-v.sizes:
 			default:
@@ -222,24 +225,38 @@ func flood(t testing.TB, url string, from, to, perSecond int, at map[int]func())
 }
 
 func TestFifteenThousandMessagesSurviveThreeKillsEachStoredOnce(t *testing.T) {
-	b := peertest.Mosquitto(t, peertest.MosquittoConfig{Text: "max_queued_messages 100000"})
+	survive(t, "max_queued_messages 100000", 15000, 2000)
+}
+
+func TestRepeatsOfAWideWindowAreRecognisedAfterAKill(t *testing.T) {
+	repeats := survive(t, "max_queued_messages 100000\nmax_inflight_messages 2000", 20000, 10000)
+	t.Logf("%d repeats recognised", repeats)
+}
+
+// survive floods while the agent's part is killed three times and wants every
+// message stored once; it returns how many repeats were recognised.
+func survive(t *testing.T, limits string, messages, perSecond int) (repeats uint64) {
+	t.Helper()
+	b := peertest.Mosquitto(t, peertest.MosquittoConfig{Text: limits})
 	dir := t.TempDir()
 	v := startChild(t, dir, b.URL)
 	v.subscribed(t)
 	again := func() {
 		v.kill()
+		repeats += v.repeats.Load()
 		v = startChild(t, dir, b.URL)
 	}
-	flood(t, b.URL, 0, 15000, 2000, map[int]func(){3000: again, 7000: again, 11000: again})
-	v.reach(t, 15000)
+	flood(t, b.URL, 0, messages, perSecond, map[int]func(){messages / 5: again, messages / 2: again, messages * 3 / 4: again})
+	v.reach(t, uint64(messages))
 	settle(v)
 	v.kill()
 	counts, others := numbers(t, dir)
-	require.Len(t, counts, 15000)
+	require.Len(t, counts, messages)
 	for n, times := range counts {
 		require.Equal(t, 1, times, "message %d", n)
 	}
 	require.Empty(t, others[event.TypeAuditGap])
+	return repeats + v.repeats.Load()
 }
 
 // settle waits until nothing comes any more.

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -218,7 +219,7 @@ func parseBroker(cfg config.MQTT) (*url.URL, error) {
 	if u.User != nil {
 		return nil, fmt.Errorf("mqtt %s: broker: name and password belong under auth, not into the address", cfg.Name)
 	}
-	if !secure && cfg.Auth.User != "" && !cfg.AllowInsecure {
+	if !secure && cfg.Auth.User != "" && !cfg.AllowInsecure && !loopback(u.Hostname()) {
 		return nil, fmt.Errorf("mqtt %s: the password would travel in the clear: use ssl://, or set allow_insecure: true", cfg.Name)
 	}
 	if cfg.QoS < 0 || cfg.QoS > 2 {
@@ -230,6 +231,12 @@ func parseBroker(cfg config.MQTT) (*url.URL, error) {
 	}
 	scheme := map[bool]string{true: "ssl", false: "tcp"}[secure]
 	return &url.URL{Scheme: scheme, Host: net.JoinHostPort(u.Hostname(), port)}, nil
+}
+
+// loopback reports whether a host is this machine, where nobody else listens.
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // endpoint is the address without credentials.

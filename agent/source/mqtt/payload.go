@@ -19,7 +19,7 @@ import (
 const (
 	// maxSample is how many bytes of a message go into quarantine.
 	maxSample = 1024
-	// maxEndpoint keeps texts of the envelope short.
+	// maxReason is how long a reason may be, in bytes.
 	maxReason = 200
 )
 

@@ -1,0 +1,76 @@
+package mqtt
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/linewatch/linewatch/shared/event"
+	"github.com/linewatch/linewatch/shared/peertest"
+)
+
+// mute is a connection whose writes go nowhere once it is told so: the broker
+// never hears the acknowledgements.
+type mute struct {
+	net.Conn
+	on *atomic.Bool
+}
+
+func (c mute) Write(p []byte) (int, error) {
+	if c.on.Load() {
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+// wiretap hands out the connections that a source makes.
+type wiretap struct {
+	on    atomic.Bool
+	conns chan net.Conn
+}
+
+func (w *wiretap) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	w.conns <- c
+	return mute{c, &w.on}, nil
+}
+
+func TestWhatWasStoredButNotAcknowledgedIsRecognisedWhenItComesAgain(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		b := peertest.Mosquitto(t, peertest.MosquittoConfig{Text: "max_inflight_messages 100"})
+		sink, w := newRecorder(), &wiretap{conns: make(chan net.Conn, 10)}
+		s := start(t, plantTopics(b.URL), sink, func(o *Options) { o.Dial = w.dial }).connected(t)
+		conn := <-w.conns
+		pub := publisher(t, b.URL)
+		publish(t, pub, "plant/line3/quality", false, `{"panel":"acknowledged"}`)
+		waitFor(t, "the first message", func() bool { return len(sink.messages()) == 1 })
+		w.on.Store(true)
+		for i := range 50 {
+			publish(t, pub, "plant/line3/quality", false, fmt.Sprintf(`{"panel":%d}`, i%2))
+		}
+		waitFor(t, "all stored", func() bool { return len(sink.messages()) == 51 })
+		if restart {
+			s.stop()
+		} else {
+			require.NoError(t, conn.Close())
+		}
+		w.on.Store(false)
+		if restart {
+			s = start(t, plantTopics(b.URL), sink)
+		}
+		waitFor(t, "the repeats", func() bool { return s.Health().Repeats >= 50 })
+		publish(t, pub, "plant/line3/quality", false, `{"panel":"last"}`)
+		waitFor(t, "the next message", func() bool { return len(sink.messages()) >= 52 })
+		require.Len(t, sink.messages(), 52, "fifty equal ones in two kinds, each once")
+		require.LessOrEqual(t, s.Health().Repeats, uint64(51))
+		require.Empty(t, sink.occurrences(event.TypeAuditGap))
+		s.stop()
+	}
+}
