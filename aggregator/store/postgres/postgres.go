@@ -65,6 +65,10 @@ var _ store.Store = (*Store)(nil)
 // Open connects, brings the tables up to date and begins to listen for commits of
 // others. Use Close.
 func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
+	return open(ctx, dsn, o, nil)
+}
+
+func open(ctx context.Context, dsn string, o Options, tracer pgx.QueryTracer) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -79,6 +83,7 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open store: %w", err) // pgx leaves the password out
 	}
 	cfg.MaxConns = int32(o.Connections)
+	cfg.ConnConfig.Tracer = tracer
 	cfg.ConnConfig.ConnectTimeout = min(o.Timeout, 10*time.Second)
 	params := cfg.ConnConfig.RuntimeParams
 	params["application_name"] = "linewatch"

@@ -154,6 +154,7 @@ type Plant struct {
 	Stations []string
 	rand     *rand.Rand
 	now      time.Time
+	made     int
 }
 
 // NewPlant registers one log for each of so many stations.
@@ -215,7 +216,8 @@ func (p *Plant) leaf(t testing.TB, station string, class event.Class) []byte {
 		ID: event.NewID(p.now), Type: "quality.check", Class: class, Severity: event.SeverityInfo,
 		Timestamp: p.now, CollectedAt: p.now.Add(2 * time.Millisecond), Station: station, Salt: event.NewSalt(),
 	}
-	fields := map[string]any{"panel": fmt.Sprint(p.rand.IntN(1_000_000)), "value": p.rand.Float64(), "result": "pass"}
+	p.made++
+	fields := map[string]any{"panel": fmt.Sprint(p.made), "value": p.rand.Float64(), "result": "pass"}
 	switch n := p.rand.IntN(1000); {
 	case n < 2:
 		e.Type, e.Severity = "equipment.fault", event.SeverityHigh
@@ -227,7 +229,7 @@ func (p *Plant) leaf(t testing.TB, station string, class event.Class) []byte {
 	case n < 112:
 		e.Type = "equipment.status"
 		fields["status"] = "running"
-		e.CorrelationID = fmt.Sprintf("order-%d", p.rand.IntN(10_000))
+		e.CorrelationID = fmt.Sprintf("order-%d", p.rand.IntN(1000))
 	}
 	var err error
 	e.Data, err = event.Object(fields)
