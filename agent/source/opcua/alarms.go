@@ -118,7 +118,6 @@ func (e *engine) alarmItem(a *notifier) (*item, error) {
 
 func alarmRequest(it *item) *ua.MonitoredItemCreateRequest {
 	const queue = 10_000 // events, not samples: what a flood may bring during an outage
-	it.asked = queue
 	return &ua.MonitoredItemCreateRequest{
 		ItemToMonitor:  &ua.ReadValueID{NodeID: it.id, AttributeID: ua.AttributeIDEventNotifier, DataEncoding: &ua.QualifiedName{}},
 		MonitoringMode: ua.MonitoringModeReporting,
@@ -190,6 +189,9 @@ func (t *taking) event(it *item, fields []*ua.Variant) {
 		case id.RefreshEndEventType:
 			a.refreshing = false
 			return
+		case id.EventQueueOverflowEventType:
+			t.overflowed(it, t.msg.PublishTime)
+			return
 		}
 	}
 	node, ok := get(fieldConditionID).(*ua.NodeID)
@@ -211,6 +213,7 @@ func (t *taking) event(it *item, fields []*ua.Variant) {
 		at = t.at
 	}
 	t.time(at)
+	it.last = at
 	if now.active && (!known || !before.active) {
 		now.activeAt = at
 	} else {

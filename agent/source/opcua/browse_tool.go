@@ -60,7 +60,7 @@ func Browse(ctx context.Context, cfg config.OPCUA, opts Options, where BrowseOpt
 			return err
 		}
 		for _, b := range start {
-			if err := w.down(ctx, b, where.Path, where.Depth); err != nil {
+			if err := w.down(ctx, b, above(path)+"/"+b.name, where.Depth); err != nil {
 				return err
 			}
 		}
@@ -68,6 +68,15 @@ func Browse(ctx context.Context, cfg config.OPCUA, opts Options, where BrowseOpt
 		return w.values(ctx)
 	})
 	return found, err
+}
+
+// above is the path to the last step, without aliases.
+func above(path []step) string {
+	var b strings.Builder
+	for _, s := range path[:len(path)-1] {
+		b.WriteString("/" + s.name)
+	}
+	return b.String()
 }
 
 // walk goes down a tree; a server may have loops, so each node counts once.

@@ -117,7 +117,7 @@ func (e *engine) pause(err error, wait time.Duration) time.Duration {
 	switch status(err) {
 	case ua.StatusBadTooManySessions:
 		// Sessions of dead clients end with their timeout; ours may be one of them.
-		wait = e.plan.sessionTimeout() + longWait
+		return e.plan.sessionTimeout() + firstWait + rand.N(longWait)
 	case ua.StatusBadTooManySubscriptions, ua.StatusBadTCPServerTooBusy:
 		wait = max(wait, longWait)
 	}

@@ -1,6 +1,14 @@
 package opcua
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -170,4 +178,40 @@ func TestAChangedServerCertificateIsASecurityEvent(t *testing.T) {
 	again.until(t, "the change", func() bool { return len(again.occurrences("config.change")) == 1 })
 	change := again.occurrences("config.change")[0].Occurrence.Data
 	require.True(t, strings.HasPrefix(change["key"].(string), "server certificate"))
+}
+
+func TestAnExpiredServerCertificateIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cert, key := serverCertificate(t, dir, time.Now().AddDate(-2, 0, 0), time.Now().AddDate(-1, 0, 0))
+	server := secureLine(t, map[string]any{"certificate": cert, "key": key})
+	sink := newRecord()
+	s := run(t, secured(t, server.Endpoint, "Basic256Sha256", "SignAndEncrypt", "press-secret"), Options{PKI: trustLine(t, server)}, sink)
+	require.Contains(t, refused(t, s), "expired")
+	sink.until(t, "the event", func() bool { return len(sink.occurrences("certificate.invalid")) == 1 })
+	require.Equal(t, "expired", sink.occurrences("certificate.invalid")[0].Occurrence.Data["reason"])
+	require.Nil(t, sink.newest("press.state"))
+}
+
+// serverCertificate writes a self-signed certificate of the test server.
+func serverCertificate(t *testing.T, dir string, from, until time.Time) (certFile, keyFile string) {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	uri, err := url.Parse("urn:linewatch:test:server")
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "old press"}, NotBefore: from, NotAfter: until,
+		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment | x509.KeyUsageKeyEncipherment | x509.KeyUsageDataEncipherment | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, URIs: []*url.URL{uri},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	certFile, keyFile = filepath.Join(dir, "server.pem"), filepath.Join(dir, "server.key")
+	require.NoError(t, os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	require.NoError(t, os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600))
+	return certFile, keyFile
 }

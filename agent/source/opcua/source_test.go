@@ -225,7 +225,9 @@ func tools(t *testing.T, server *line) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	seen := make(chan source.Reading, 16)
-	go func() { seen <- source.Reading{OriginalID: fmt.Sprint(Watch(ctx, insecure(server.Endpoint, stateNode()), opts, func(r source.Reading) { seen <- r }))} }()
+	go func() {
+		seen <- source.Reading{OriginalID: fmt.Sprint(Watch(ctx, insecure(server.Endpoint, stateNode()), opts, func(r source.Reading) { seen <- r }))}
+	}()
 	for r := range seen {
 		if r.Point != nil && r.Point.Signal == "press.state" {
 			break

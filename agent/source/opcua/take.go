@@ -3,6 +3,7 @@ package opcua
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
@@ -172,7 +173,7 @@ func (e *engine) repeated(n uint64) {
 // statusText is the symbolic name of a status code.
 func statusText(code ua.StatusCode) string {
 	if d, ok := ua.StatusCodes[code]; ok {
-		return d.Name
+		return strings.TrimPrefix(d.Name, "Status")
 	}
 	return fmt.Sprintf("0x%08X", uint32(code))
 }
