@@ -277,9 +277,11 @@ func (s *Service) welcome(ctx context.Context, a store.Agent, c candidate, tok s
 // enrolledEvent proves a station's key: it is what a trust file leads to.
 func enrolledEvent(a store.Agent, by string) event.Event {
 	key := a.Keys[len(a.Keys)-1].Public
-	return eventOf(typeEnrolled, map[string]any{"agentId": a.ID, "station": a.Station,
+	e := eventOf(typeEnrolled, map[string]any{"agentId": a.ID, "station": a.Station,
 		"publicKey": base64.StdEncoding.EncodeToString(key), "fingerprint": evidence.Fingerprint(key), "by": by,
 		"host": a.Host, "version": a.Version, "scope": stringsOf(a.Scope), "predecessor": a.Predecessor, "certificateUntil": a.NotAfter})
+	e.Station = a.Station
+	return e
 }
 
 func stringsOf(list []string) []any {

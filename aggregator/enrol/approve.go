@@ -154,6 +154,8 @@ func revokedEvent(a store.Agent, by, reason string) event.Event {
 	if len(a.Keys) > 0 {
 		key = base64.StdEncoding.EncodeToString(a.Keys[len(a.Keys)-1].Public)
 	}
-	return eventOf(typeRevoked, map[string]any{"agentId": a.ID, "keyId": fingerprint(a), "publicKey": key,
+	e := eventOf(typeRevoked, map[string]any{"agentId": a.ID, "keyId": fingerprint(a), "publicKey": key,
 		"by": by, "reason": reason, "station": a.Station})
+	e.Station = a.Station
+	return e
 }

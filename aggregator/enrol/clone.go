@@ -121,7 +121,7 @@ func (s *Service) claimed(ctx context.Context, change *store.Change, a store.Age
 		e := eventOf(typeTamper, map[string]any{"agentId": a.ID, "what": "cloned identity",
 			"evidence": "another machine presented the identity of " + a.ID + "; it waits for approval, the original goes on",
 			"host":     c.req.Host, "claimant": c.req.AgentID, "originalHost": a.Host, "station": a.Station})
-		e.SourceIP = from.Address
+		e.SourceIP, e.Station = from.Address, a.Station
 		events = append(events, e)
 	}
 	claims[a.ID] = cl

@@ -196,15 +196,14 @@ func (b *batch) prefix(w *working, n uint64) (evidence.Range, error) {
 // its successor in.
 func (b *batch) fork(j *job, w *working, cp evidence.Checkpoint, index uint64) error {
 	data := map[string]any{
-		"origin": w.Origin, "agentId": w.AgentID, "index": index,
-		"storedSize": w.Size, "presentedSize": cp.Size,
-		"storedCheckpoint": string(w.Receipt), "presentedCheckpoint": text(j.seg.Checkpoint, 8<<10),
+		"log": w.Origin, "agentId": w.AgentID, "index": index, "size": cp.Size, "storedSize": w.Size,
+		"first": string(w.Receipt), "second": text(j.seg.Checkpoint, 8<<10),
 	}
 	if note := b.noteAt(w, cp.Size); note != "" {
-		data["storedCheckpointAtSize"] = note // same size, other root: proof by itself
+		data["firstAtSize"] = note // same size, other root: proof by itself
 	}
 	if i := index - j.seg.First; index >= j.seg.First && i < uint64(len(j.hashes)) {
-		data["presentedLeafHash"] = hex.EncodeToString(j.hashes[i][:])
+		data["leafHash"] = hex.EncodeToString(j.hashes[i][:])
 	}
 	obj, err := event.Object(data)
 	if err != nil {

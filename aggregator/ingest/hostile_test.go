@@ -228,7 +228,7 @@ func TestAPoisonedLeafIsStoredAsEvidenceAndReported(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, poison, leaf)
 	require.Equal(t, wire.ResultStored, r.Send(a, l.CommitN(1))[0].Result, "the log goes on")
-	e := r.Event("ingest.quarantined", func(e map[string]any) bool { return e["origin"] == l.Origin })
+	e := r.Event("ingest.quarantined", func(e map[string]any) bool { return e["item"] == l.Origin })
 	require.Equal(t, a.ID, e["agentId"])
 	require.NotEmpty(t, e["detail"])
 }

@@ -145,12 +145,12 @@ func aForkKeepsBothCheckpointsAndLetsTheSuccessorIn(t *testing.T, r *ingesttest.
 	r.Receipt(l.Origin, results[0])
 
 	e := r.Event("log.forked", nil)
-	require.Equal(t, l.Origin, e["origin"])
+	require.Equal(t, l.Origin, e["log"])
 	keys := []evidence.KeyRange{{Key: a.Public()}}
-	ours, err := evidence.OpenCheckpoint([]byte(e["storedCheckpoint"].(string)), l.Origin, keys)
+	ours, err := evidence.OpenCheckpoint([]byte(e["first"].(string)), l.Origin, keys)
 	require.NoError(t, err)
 	require.Equal(t, uint64(8), ours.Size)
-	theirs, err := evidence.OpenCheckpoint([]byte(e["presentedCheckpoint"].(string)), l.Origin, keys)
+	theirs, err := evidence.OpenCheckpoint([]byte(e["second"].(string)), l.Origin, keys)
 	require.NoError(t, err)
 	require.Equal(t, uint64(6), theirs.Size)
 

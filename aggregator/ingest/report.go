@@ -103,8 +103,10 @@ func (r *reports) putBack(due []*report) {
 func events(due []*report) []event.Event {
 	out := make([]event.Event, 0, len(due))
 	for _, rep := range due {
-		data := map[string]any{
-			"origin": rep.key.origin, "reason": rep.key.reason, "count": int64(rep.count), "sampleHash": rep.sample,
+		data := map[string]any{"reason": rep.key.reason, "count": int64(rep.count), "sampleHash": rep.sample}
+		if data["origin"] = rep.key.origin; rep.key.typ == typeQuarantined {
+			delete(data, "origin")
+			data["source"], data["item"] = "ingest", rep.key.origin
 		}
 		for k, v := range map[string]string{"detail": rep.detail, "agentId": rep.agent} {
 			if v != "" {

@@ -35,6 +35,7 @@ import (
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/aggregator/store/postgres"
 	"github.com/linewatch/linewatch/aggregator/store/sqlite"
+	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
 	"github.com/linewatch/linewatch/shared/identity"
 	"github.com/linewatch/linewatch/shared/wire"
@@ -284,6 +285,10 @@ func (r *Rig) Events(typ string) []map[string]any {
 		if row.Type != typ || !strings.HasPrefix(row.AgentID, ledger.AgentPrefix) {
 			continue
 		}
+		info, known := event.Lookup(row.Type)
+		require.True(r.T, known, "%s is not in the catalogue", row.Type)
+		require.Empty(r.T, event.Missing(info, row.Data), "%s", row.Leaf)
+		require.Empty(r.T, row.Problems, "%s", row.Leaf)
 		var data map[string]any
 		require.NoError(r.T, json.Unmarshal(row.Data, &data), "%s", row.Leaf)
 		out = append(out, data)
