@@ -51,6 +51,11 @@ describe('the event that is shown', () => {
     expect((await check({ raw, log, index: 2 })).verdict).toBe('consistent')
     expect((await check({ raw: btoa('something else'), log, index: 2 })).verdict).toBe('broken')
   })
+  it('is refused when programs could read the signed text differently', async () => {
+    const text = v.proof.replace(/^extra .*$/m, `extra ${btoa('{"severity":"info","severity":"debug"}')}`)
+    const e = await verifyEvent(await javaScriptCrypto(), text, { leaf: { severity: 'debug' }, log, index: 2 }, v, undefined)
+    expect(e.checks.find(c => c.name === 'text')!.reason).toContain('key used twice at byte 19')
+  })
   it('is refused at another index or in another log', async () => {
     expect((await check({ leaf: leaf as never, log, index: 1 })).verdict).toBe('broken')
     expect((await check({ leaf: leaf as never, log: 'ffff', index: 2 })).verdict).toBe('broken')

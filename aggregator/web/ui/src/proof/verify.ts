@@ -5,6 +5,7 @@ import type { Json } from '../api/types'
 import { fromBase64, toBase64, toHex, type Bytes } from './bytes'
 import type { Crypto } from './crypto'
 import { cosignedAt, parseCheckpoint, parseNote, parseProof, signedBy, type Checkpoint, type Note, type Proof } from './note'
+import { profileFault } from './profile'
 import { leafHash, rootOf } from './tree'
 import type { Trust } from './trust'
 
@@ -157,6 +158,9 @@ function checkText(o: Opened, shown: Shown | undefined): Check {
   if (!shown) return result('')
   if (BigInt(shown.index) !== o.proof.index || !o.checkpoint.origin.endsWith('/' + shown.log)) return result('the proof is of another place in the log')
   if (shown.raw !== undefined) return result(shown.raw === toBase64(o.proof.leaf) ? '' : 'what is shown here is not what was signed')
+  // JSON.parse takes the last of two equal keys, other programs the first.
+  const fault = profileFault(o.proof.leaf)
+  if (fault) return result(`programs may read the signed text differently: ${fault.reason} at byte ${fault.offset}`)
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(o.proof.leaf)
     return result(same(JSON.parse(text) as Json, shown.leaf!) ? '' : 'what is shown here is not what was signed')
