@@ -143,3 +143,24 @@ func Logger(errOut io.Writer, level string) *slog.Logger {
 	}
 	return slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: l}))
 }
+
+// Progress prints at most one line per percent, on a terminal only.
+func Progress(w io.Writer, what string) func(done, total uint64) {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return func(uint64, uint64) {}
+	}
+	last := -1
+	return func(done, total uint64) {
+		if total == 0 {
+			return
+		}
+		if p := int(done * 100 / total); p != last {
+			last = p
+			fmt.Fprintf(w, "\r%3d %% of %d %s", p, total, what)
+			if p == 100 {
+				fmt.Fprintln(w)
+			}
+		}
+	}
+}

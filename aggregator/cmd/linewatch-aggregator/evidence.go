@@ -147,7 +147,7 @@ func (a *app) export(cmd *cobra.Command, ctx context.Context, agg *aggregator.Ag
 func (a *app) verifyCommand() *cobra.Command {
 	return &cobra.Command{Use: "verify", Short: "Walk the whole store and check every segment, signature, receipt and root", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		return a.open(cmd, func(ctx context.Context, agg *aggregator.Aggregator) error {
-			r, err := agg.Verify(ctx, progress(cmd.ErrOrStderr()))
+			r, err := agg.Verify(ctx, cli.Progress(cmd.ErrOrStderr(), "leaves"))
 			if err != nil {
 				return err
 			}
@@ -179,22 +179,5 @@ func printReport(w io.Writer, r verify.Report) {
 	}
 	if r.OK() {
 		fmt.Fprintln(w, "everything agrees")
-	}
-}
-
-// progress prints at most one line per percent.
-func progress(w io.Writer) func(done, total uint64) {
-	last := -1
-	return func(done, total uint64) {
-		if total == 0 {
-			return
-		}
-		if p := int(done * 100 / total); p != last {
-			last = p
-			fmt.Fprintf(w, "\r%3d %% of %d leaves", p, total)
-			if p == 100 {
-				fmt.Fprintln(w)
-			}
-		}
 	}
 }

@@ -90,7 +90,7 @@ func (a *app) checkCommand() *cobra.Command {
 func (a *app) rebuildCommand() *cobra.Command {
 	return &cobra.Command{Use: "rebuild", Short: "Make the read model anew from the evidence", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		return a.open(cmd, func(ctx context.Context, agg *aggregator.Aggregator) error {
-			return agg.Rebuild(ctx, progress(cmd.ErrOrStderr()))
+			return agg.Rebuild(ctx, cli.Progress(cmd.ErrOrStderr(), "leaves"))
 		})
 	}}
 }
