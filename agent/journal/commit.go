@@ -40,6 +40,7 @@ type part struct {
 	class  event.Class
 	log    *logState // found or made when the batch is prepared, unless given
 	leaves [][]byte
+	hashes []evidence.Hash // of the leaves, as far as the callers made them
 	bytes  int64
 
 	rng   evidence.Range // of these leaves
@@ -50,13 +51,17 @@ type part struct {
 
 // add appends a leaf to the part of its class.
 func (b *batch) add(class event.Class, leaf []byte) {
+	b.addHashed(class, leaf, evidence.LeafHash(leaf))
+}
+
+func (b *batch) addHashed(class event.Class, leaf []byte, h evidence.Hash) {
 	for _, p := range b.parts {
 		if p.class == class && p.log == nil {
-			p.leaves = append(p.leaves, leaf)
+			p.leaves, p.hashes = append(p.leaves, leaf), append(p.hashes, h)
 			return
 		}
 	}
-	b.parts = append(b.parts, &part{class: class, leaves: [][]byte{leaf}})
+	b.parts = append(b.parts, &part{class: class, leaves: [][]byte{leaf}, hashes: []evidence.Hash{h}})
 }
 
 // commitOwn commits leaves of the journal's own.
@@ -155,17 +160,19 @@ func (j *Journal) open(p *part) error {
 		return err
 	}
 	p.log, p.leaves = l, append([][]byte{opened.Bytes}, p.leaves...)
+	p.hashes = append([]evidence.Hash{evidence.LeafHash(opened.Bytes)}, p.hashes...)
 	return nil
 }
 
 func (p *part) sign() error {
-	hashes := make([]evidence.Hash, len(p.leaves))
 	p.bytes = 0
 	for i, leaf := range p.leaves {
-		hashes[i] = evidence.LeafHash(leaf)
+		if i == len(p.hashes) {
+			p.hashes = append(p.hashes, evidence.LeafHash(leaf))
+		}
 		p.bytes += int64(len(leaf)) + 2
 	}
-	p.rng = evidence.RangeOf(p.log.size, hashes)
+	p.rng = evidence.RangeOf(p.log.size, p.hashes)
 	p.front = p.log.front.Clone()
 	if err := p.front.Join(p.rng); err != nil {
 		return fmt.Errorf("log %s: %w", p.log.rec.Origin, err)

@@ -218,7 +218,7 @@ func unpackRanges(first uint64, value []byte) ([]evidence.Range, error) {
 	var out []evidence.Range
 	for len(value) > 0 {
 		count, n := binary.Uvarint(value)
-		if n <= 0 || count == 0 || first+count < first {
+		if n <= 0 || count == 0 || first > evidence.MaxSize || count > evidence.MaxSize-first {
 			return nil, fmt.Errorf("commit ranges: %w", errDamaged)
 		}
 		value = value[n:]

@@ -7,11 +7,13 @@ import (
 
 	"github.com/linewatch/linewatch/agent/source"
 	"github.com/linewatch/linewatch/shared/event"
+	"github.com/linewatch/linewatch/shared/evidence"
 )
 
 // request is one Append, or one piece of work for the writer (op).
 type request struct {
 	leaves []Leaf
+	hashes []evidence.Hash // made by the caller, so that the writer need not
 	at     []source.Position
 	bytes  int
 	op     func() error
@@ -49,6 +51,10 @@ func (j *Journal) Append(ctx context.Context, leaves []Leaf, at []source.Positio
 			bytes, n = bytes+size+2, n+1
 		}
 		r := &request{leaves: leaves[:n], bytes: bytes, done: make(chan result, 1)}
+		r.hashes = make([]evidence.Hash, n)
+		for i, l := range r.leaves {
+			r.hashes[i] = evidence.LeafHash(l.Bytes)
+		}
 		if leaves = leaves[n:]; len(leaves) == 0 {
 			r.at = at
 		}
@@ -245,7 +251,7 @@ func (j *Journal) admit(reqs []*request, answers []result) *batch {
 			answers[i].err = ErrFull
 			continue
 		}
-		for _, leaf := range r.leaves {
+		for k, leaf := range r.leaves {
 			if j.refuses(leaf.Class) {
 				if answers[i].outcome.Refused == nil {
 					answers[i].outcome.Refused = map[event.Class]uint64{}
@@ -253,7 +259,7 @@ func (j *Journal) admit(reqs []*request, answers []result) *batch {
 				answers[i].outcome.Refused[leaf.Class]++
 				continue
 			}
-			b.add(leaf.Class, leaf.Bytes)
+			b.addHashed(leaf.Class, leaf.Bytes, r.hashes[k])
 		}
 		for _, p := range r.at {
 			b.positions = append(b.positions, p)

@@ -1,0 +1,154 @@
+//go:build linux
+
+package journal
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/linewatch/linewatch/shared/event"
+	"github.com/linewatch/linewatch/shared/evidence"
+	"github.com/linewatch/linewatch/shared/wire"
+)
+
+// benchLeaves are of the size of a usual event, 400 bytes.
+func benchLeaves(n int) []Leaf {
+	out := make([]Leaf, n)
+	for i := range out {
+		out[i] = Leaf{Class: event.Manufacturing, Bytes: fmt.Appendf(nil, `{"n":%06d,"pad":"%s"}`, i, strings.Repeat("x", 380))}
+	}
+	return out
+}
+
+// BenchmarkCommit measures commits of 1 to 1,000 events beside an append and
+// fdatasync of the same bytes on the same disk.
+func BenchmarkCommit(b *testing.B) {
+	for _, n := range []int{1, 10, 100, 1000} {
+		batch := benchLeaves(n)
+		b.Run(fmt.Sprintf("append+fdatasync/%d", n), func(b *testing.B) {
+			f, err := os.Create(filepath.Join(b.TempDir(), "plain"))
+			require.NoError(b, err)
+			var all []byte
+			for _, l := range batch {
+				all = append(append(all, l.Bytes...), '\n')
+			}
+			for b.Loop() {
+				_, err := f.Write(all)
+				require.NoError(b, err)
+				require.NoError(b, syscall.Fdatasync(int(f.Fd())))
+			}
+			b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "events/s")
+			require.NoError(b, f.Close())
+		})
+		b.Run(fmt.Sprintf("journal/%d", n), func(b *testing.B) {
+			o := options(b, func(o *Options) { o.MaxFile = 64 << 20 })
+			j := open(b, o)
+			ctx := context.Background()
+			before := bytesWritten(b)
+			for b.Loop() {
+				_, err := j.Append(ctx, batch, nil)
+				require.NoError(b, err)
+			}
+			b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "events/s")
+			b.ReportMetric(float64(bytesWritten(b)-before)/float64(b.N*n), "bytes-written/event")
+		})
+	}
+}
+
+// bytesWritten is what this process handed to the block layer so far.
+func bytesWritten(b *testing.B) int64 {
+	b.Helper()
+	text, err := os.ReadFile("/proc/self/io")
+	require.NoError(b, err)
+	_, rest, _ := strings.Cut(string(text), "\nwrite_bytes: ")
+	number, _, _ := strings.Cut(rest, "\n")
+	n, err := strconv.ParseInt(number, 10, 64)
+	require.NoError(b, err)
+	return n
+}
+
+// BenchmarkManyCallers measures the group commit: callers that each wait for
+// their own event.
+func BenchmarkManyCallers(b *testing.B) {
+	for _, callers := range []int{1, 16, 256} {
+		b.Run(strconv.Itoa(callers), func(b *testing.B) {
+			j := open(b, options(b, func(o *Options) { o.MaxFile = 64 << 20 }))
+			one := benchLeaves(1)
+			b.SetParallelism(callers)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := j.Append(context.Background(), one, nil); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}
+
+// BenchmarkBacklog measures what a large backlog costs: opening the journal, and
+// reading it for the forwarder (verified, and packed for the wire).
+func BenchmarkBacklog(b *testing.B) {
+	o := options(b, func(o *Options) { o.MaxFile, o.Quota = 64<<20, 4<<30 })
+	j, err := Open(context.Background(), o)
+	require.NoError(b, err)
+	batch := benchLeaves(1000)
+	const commits = 600
+	for range commits {
+		_, err := j.Append(context.Background(), batch, nil)
+		require.NoError(b, err)
+	}
+	require.NoError(b, j.Close())
+	st, err := filepath.Glob(filepath.Join(o.Dir, "*.db"))
+	require.NoError(b, err)
+	b.Run("open", func(b *testing.B) {
+		var took time.Duration
+		for b.Loop() {
+			start := time.Now()
+			j, err := Open(context.Background(), o)
+			took += time.Since(start)
+			require.NoError(b, err)
+			require.NoError(b, j.Close())
+		}
+		b.ReportMetric(float64(took.Microseconds())/1000/float64(b.N), "ms/open")
+		b.ReportMetric(float64(len(st)), "files")
+	})
+	b.Run("drain", func(b *testing.B) {
+		j := open(b, o)
+		l := logOf(b, j, event.Manufacturing)
+		n := 0
+		for b.Loop() {
+			for at := uint64(0); at < l.Size; {
+				seg, err := j.Next(context.Background(), l.ID, at, 1<<20)
+				require.NoError(b, err)
+				_, err = wire.AppendSegment(nil, seg.Header, seg.Leaves)
+				require.NoError(b, err)
+				at += seg.Header.Count
+				n += len(seg.Leaves)
+			}
+		}
+		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+	})
+}
+
+// BenchmarkSign shows what a signature per event would cost.
+func BenchmarkSign(b *testing.B) {
+	o := options(b)
+	s, err := evidence.NewSigner("linewatch/a000000000000000/security/0000000000000000", o.Signer.(ed25519.PrivateKey))
+	require.NoError(b, err)
+	for b.Loop() {
+		_, err := s.SignCheckpoint(evidence.Checkpoint{Origin: "linewatch/a000000000000000/security/0000000000000000", Size: 1})
+		require.NoError(b, err)
+	}
+}
