@@ -3,8 +3,12 @@ package ingest_test
 import (
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -407,4 +411,77 @@ func copiesOfASuccessorAreJoinedByTheirHash(t *testing.T, r *ingesttest.Rig) {
 		}
 	}
 	require.Equal(t, 4, rows, "three leaves and the successor's own one")
+}
+
+func TestAnAggregatorRestoredFromAnOldBackupIsRefilledToTheSameRoot(t *testing.T) {
+	r := ingesttest.New(t)
+	a := r.Agent("st07")
+	l, late := r.Log(a, "security", ""), a.Log("manufacturing", "")
+	first := l.CommitN(5)
+	require.Equal(t, wire.ResultStored, r.Send(a, first)[0].Result)
+	r.Stop()
+	path := filepath.Join(r.Dir, "store.db")
+	backup, err := os.ReadFile(path)
+	require.NoError(t, err)
+	r.Start()
+	a.URL = r.URL
+	second, third := l.CommitN(4), l.CommitN(2)
+	before := r.Send(a, second)[0]
+	_, _, err = a.Register(t.Context(), late)
+	require.NoError(t, err)
+	ofLate := late.CommitN(3)
+	require.Equal(t, wire.ResultStored, r.Send(a, ofLate)[0].Result)
+	r.Stop()
+	require.NoError(t, os.WriteFile(path, backup, 0o600))
+	require.NoError(t, errors.Join(os.RemoveAll(path+"-wal"), os.RemoveAll(path+"-shm")))
+	r.Start()
+	a.URL = r.URL
+
+	results := r.Send(a, third, ofLate)
+	require.Equal(t, wire.ResultGap, results[0].Result)
+	require.Equal(t, uint64(5), r.Receipt(l.Origin, results[0]).Size, "the agent sees that less is stored than it has a receipt for")
+	require.Equal(t, wire.ResultRefused, results[1].Result, "registered after the backup")
+	after := r.Send(a, second)[0]
+	require.Equal(t, before.Root, after.Root)
+	require.Equal(t, wire.ResultStored, r.Send(a, third)[0].Result)
+	_, state, err := a.Register(t.Context(), late)
+	require.NoError(t, err)
+	require.Zero(t, state.Size)
+	require.Equal(t, wire.ResultStored, r.Send(a, ofLate)[0].Result)
+}
+
+func TestManyStationsComeBackAtOnce(t *testing.T) {
+	r := ingesttest.New(t)
+	const stations = 60 // with two logs each
+	var wg sync.WaitGroup
+	as, logs := make([]*wiretest.Agent, stations), make([][2]*wiretest.Log, stations)
+	for i := range as {
+		as[i] = r.Agent(fmt.Sprintf("st%03d", i))
+		logs[i] = [2]*wiretest.Log{r.Log(as[i], "security", ""), r.Log(as[i], "manufacturing", "")}
+	}
+	for i, a := range as {
+		wg.Go(func() {
+			left := []wiretest.Segment{logs[i][0].CommitN(30), logs[i][1].CommitN(50), logs[i][1].CommitN(50)}
+			for range 1000 {
+				status, results, err := a.Send(t.Context(), left...)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if status == http.StatusOK && !slices.ContainsFunc(results, func(r wire.Result) bool { return r.Result != wire.ResultStored }) {
+					return
+				}
+			}
+			t.Errorf("station %d was never stored", i)
+		})
+	}
+	wg.Wait()
+	for i := range logs {
+		for k, want := range []uint64{30, 100} {
+			lg, err := r.Store.Log(t.Context(), logID(t, logs[i][k].Origin))
+			require.NoError(t, err)
+			require.Equal(t, want, lg.Size)
+		}
+	}
+	t.Logf("%d commits", r.Ingest.Metrics.Commits.Load())
 }
