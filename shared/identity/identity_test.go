@@ -248,3 +248,15 @@ func TestTheBootClockRuns(t *testing.T) {
 	require.GreaterOrEqual(t, second, first)
 	require.Positive(t, second)
 }
+
+func TestATokenOfVersion1StaysReadableForEver(t *testing.T) {
+	text, err := os.ReadFile("testdata/token-v1.txt")
+	require.NoError(t, err)
+	token, err := identity.ParseToken(string(text))
+	require.NoError(t, err)
+	require.Equal(t, identity.Token{
+		URLs:  []string{"https://aggregator.plant:8444", "https://10.1.0.9:8444"},
+		CAPin: strings.Repeat("ab", 32), Secret: "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I",
+	}, token)
+	require.Equal(t, strings.TrimSpace(string(text)), token.Encode())
+}
