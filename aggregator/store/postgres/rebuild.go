@@ -14,8 +14,12 @@ import (
 	"github.com/linewatch/linewatch/shared/wire"
 )
 
-// rebuildBatch is how many segments one transaction of a rebuild takes.
-const rebuildBatch = 64
+// A transaction of a rebuild takes at most so many segments, and no further one
+// behind so many leaves.
+const (
+	rebuildSegments = 64
+	rebuildLeaves   = 20_000
+)
 
 // newPrefix is before the names of the read model that is being built.
 const newPrefix = "new_"
@@ -58,14 +62,14 @@ func (s *Store) rebuild(ctx context.Context, project store.Projector, progress f
 		return err
 	}
 	for {
-		n, err := s.rebuildBatch(ctx, b, false)
+		more, err := s.rebuildBatch(ctx, b, false)
 		if err != nil {
 			return err
 		}
 		if progress != nil {
 			progress(b.done, max(b.done, b.total))
 		}
-		if n < rebuildBatch {
+		if !more {
 			break
 		}
 	}
@@ -78,7 +82,7 @@ func (s *Store) rebuild(ctx context.Context, project store.Projector, progress f
 }
 
 // rebuildBatch takes a batch; the last one takes all that is left and swaps.
-func (s *Store) rebuildBatch(ctx context.Context, b *builder, last bool) (n int, err error) {
+func (s *Store) rebuildBatch(ctx context.Context, b *builder, last bool) (more bool, err error) {
 	var step builder
 	var w *writer
 	err = s.write(ctx, func(ctx context.Context, tx pgx.Tx) error {
@@ -91,10 +95,10 @@ func (s *Store) rebuildBatch(ctx context.Context, b *builder, last bool) (n int,
 		}
 		for {
 			var err error
-			if n, err = step.batch(ctx, w, last); err != nil {
+			if more, err = step.batch(ctx, w, last); err != nil {
 				return err
 			}
-			if !last || n < rebuildBatch {
+			if !last || !more {
 				break
 			}
 		}
@@ -107,7 +111,7 @@ func (s *Store) rebuildBatch(ctx context.Context, b *builder, last bool) (n int,
 		w.learn()
 		*b = step
 	}
-	return n, err
+	return more, err
 }
 
 // builder fills a new read model, segment by segment in commit order.
@@ -162,7 +166,7 @@ type builtSegment struct {
 
 // batch takes segments whose place in the feed is certain; the last one is alone
 // with the database and takes all.
-func (b *builder) batch(ctx context.Context, w *writer, last bool) (int, error) {
+func (b *builder) batch(ctx context.Context, w *writer, last bool) (more bool, err error) {
 	segments, err := collect(ctx, w.tx, func(r pgx.CollectableRow) (builtSegment, error) {
 		var g builtSegment
 		var first, count, offset int64
@@ -173,17 +177,23 @@ func (b *builder) batch(ctx context.Context, w *writer, last bool) (int, error) 
 	}, `SELECT s.pos, s.log, s.first, s.count, s.kind, s.frame, s.received, s.clock_offset, l.log, l.agent, l.class
 		FROM (SELECT * FROM segments WHERE (pos, log, first) > ($1, $2, $3) AND ($4 OR pos < `+horizon+`)
 		ORDER BY pos, log, first LIMIT $5) s JOIN logs l ON l.n = s.log ORDER BY s.pos, s.log, s.first`,
-		b.at.pos, b.at.log, b.at.idx, last, rebuildBatch)
+		b.at.pos, b.at.log, b.at.idx, last, rebuildSegments)
 	if err != nil {
-		return 0, err
+		return false, err
 	}
-	for _, g := range segments {
-		if err := b.segment(ctx, w, g); err != nil {
-			return 0, fmt.Errorf("segment %s/%d: %w", g.logID, g.First, err)
+	more = len(segments) == rebuildSegments
+	for i, leaves := 0, uint64(0); i < len(segments); i++ {
+		g := segments[i]
+		if leaves > rebuildLeaves {
+			more = true
+			break
 		}
-		b.at, b.done = key{pos: g.pos, log: int64(g.log), idx: int64(g.First)}, b.done+g.Count
+		if err := b.segment(ctx, w, g); err != nil {
+			return false, fmt.Errorf("segment %s/%d: %w", g.logID, g.First, err)
+		}
+		b.at, b.done, leaves = key{pos: g.pos, log: int64(g.log), idx: int64(g.First)}, b.done+g.Count, leaves+g.Count
 	}
-	return len(segments), w.put(ctx, w.take())
+	return more, w.put(ctx, w.take())
 }
 
 // take returns the rows that wait to be written.

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"net"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -268,4 +269,24 @@ func TestOneMessageThatTheEncoderRefusesIsSetApart(t *testing.T) {
 	n, err = s.Count(t.Context(), storetest.All("type:ingest.quarantined"), 0)
 	require.NoError(t, err)
 	require.Equal(t, 2, n)
+}
+
+func TestAnOrdinaryRoleIsEnough(t *testing.T) {
+	dsn := peertest.Postgres(t)
+	conn := connect(t, dsn)
+	_, err := conn.Exec(t.Context(), `DROP ROLE IF EXISTS linewatch_ordinary; CREATE ROLE linewatch_ordinary LOGIN; GRANT CREATE, USAGE ON SCHEMA public TO linewatch_ordinary`)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_, err := conn.Exec(context.WithoutCancel(t.Context()), `DROP OWNED BY linewatch_ordinary; DROP ROLE linewatch_ordinary`)
+		require.NoError(t, err)
+	})
+	u, err := url.Parse(dsn)
+	require.NoError(t, err)
+	u.User = url.User("linewatch_ordinary")
+	s, err := postgres.Open(t.Context(), u.String(), postgres.Options{})
+	require.NoError(t, err)
+	defer s.Close()
+	l := storetest.NewLog("a", event.Manufacturing).Register(t, s)
+	storetest.Commit(t, s, l.Append(t, l.Event(station, "quality.check")))
+	require.NoError(t, s.Rebuild(t.Context(), storetest.Projector(), nil))
 }

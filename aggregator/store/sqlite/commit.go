@@ -23,6 +23,7 @@ func (s *Store) Commit(ctx context.Context, c store.Change) (store.Committed, er
 	}
 	var done store.Committed
 	var seen []string
+	var insert *inserter
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		done, seen = store.Committed{}, nil
 		if err := commitRegistry(ctx, tx, c); err != nil {
@@ -31,7 +32,8 @@ func (s *Store) Commit(ctx context.Context, c store.Change) (store.Committed, er
 		if len(c.Segments) == 0 {
 			return nil
 		}
-		w := &appender{tx: tx, rows: newRowWriter(tx, s.insert)}
+		insert = s.insert // a rebuild may put another one there
+		w := &appender{tx: tx, rows: newRowWriter(tx, insert)}
 		var err error
 		if err = w.begin(ctx); err != nil {
 			return err
@@ -50,8 +52,8 @@ func (s *Store) Commit(ctx context.Context, c store.Change) (store.Committed, er
 	if err != nil {
 		return store.Committed{}, fmt.Errorf("commit: %w", err)
 	}
-	s.insert.learn(seen)
-	if len(c.Segments) > 0 {
+	if insert != nil {
+		insert.learn(seen)
 		s.changes.Signal()
 	}
 	return done, nil

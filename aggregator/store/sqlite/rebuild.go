@@ -12,9 +12,12 @@ import (
 	"github.com/linewatch/linewatch/shared/wire"
 )
 
-// rebuildBatch is how many segments one transaction of a rebuild takes; commits
-// wait for no longer than it needs.
-const rebuildBatch = 64
+// A transaction of a rebuild takes at most so many segments, and no further one
+// behind so many leaves; commits wait for no longer than it needs.
+const (
+	rebuildSegments = 64
+	rebuildLeaves   = 2000
+)
 
 // newPrefix is before the names of the read model that is being built.
 const newPrefix = "new_"
@@ -49,8 +52,8 @@ func (s *Store) rebuild(ctx context.Context, project store.Projector, progress f
 	b := &builder{store: s, ins: ins, project: project}
 	for swapped := false; !swapped && err == nil; {
 		err = s.write(ctx, func(tx *sql.Tx) error {
-			n, err := b.batch(ctx, tx)
-			if err != nil || n == rebuildBatch {
+			more, err := b.batch(ctx, tx)
+			if err != nil || more {
 				return err
 			}
 			swapped = true // nothing is left, and nobody else writes
@@ -74,8 +77,10 @@ func (s *Store) rebuild(ctx context.Context, project store.Projector, progress f
 
 // renewInserter prepares the statements again for the tables that are there now.
 func (s *Store) renewInserter(ctx context.Context) error {
-	s.writing.Lock()
-	defer s.writing.Unlock()
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.unlock()
 	ins, err := newInserter(ctx, s.writer, "")
 	if err != nil {
 		return err
@@ -129,29 +134,33 @@ type builtSegment struct {
 	class        string
 }
 
-func (b *builder) batch(ctx context.Context, tx *sql.Tx) (int, error) {
+// batch takes the next segments and says whether there may be more.
+func (b *builder) batch(ctx context.Context, tx *sql.Tx) (more bool, err error) {
 	segments, err := collect(rowsOf(tx.QueryContext(ctx, `SELECT s.pos, s.log, s.first, s.count, s.kind, s.frame, s.received, s.clock_offset,
 		l.log, l.agent, l.class FROM segments s CROSS JOIN logs l ON l.n = s.log
 		WHERE (s.pos, s.log, s.first) > (?, ?, ?) ORDER BY s.pos, s.log, s.first LIMIT ?`,
-		b.at.first, b.at.log, b.at.idx, rebuildBatch)), scanBuilt)
+		b.at.first, b.at.log, b.at.idx, rebuildSegments)), scanBuilt)
 	if err != nil {
-		return 0, err
+		return false, err
 	}
 	w := newRowWriter(tx, b.ins)
 	if err := w.begin(ctx); err != nil {
-		return 0, err
+		return false, err
 	}
-	for _, g := range segments {
-		if err := b.segment(ctx, tx, w, g); err != nil {
-			return 0, fmt.Errorf("segment %s/%d: %w", g.logID, g.First, err)
+	more = len(segments) == rebuildSegments
+	for i, leaves := 0, uint64(0); i < len(segments); i++ {
+		g := segments[i]
+		if leaves > rebuildLeaves {
+			more = true
+			break
 		}
-		b.at, b.done = key{g.pos, g.log, int64(g.First)}, b.done+g.Count
-	}
-	if err := w.finish(ctx); err != nil {
-		return 0, err
+		if err := b.segment(ctx, tx, w, g); err != nil {
+			return false, fmt.Errorf("segment %s/%d: %w", g.logID, g.First, err)
+		}
+		b.at, b.done, leaves = key{g.pos, g.log, int64(g.First)}, b.done+g.Count, leaves+g.Count
 	}
 	b.types = w.newTypes
-	return len(segments), nil
+	return more, w.finish(ctx)
 }
 
 func scanBuilt(r scanner) (builtSegment, error) {

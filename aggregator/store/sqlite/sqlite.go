@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -45,7 +44,9 @@ type Store struct {
 	reader  *sql.DB
 	changes store.Changes
 
-	writing sync.Mutex // held by Commit, Rebuild's swap and whatever else writes
+	// writing holds one token: whoever takes it writes. Unlike a mutex it can be
+	// waited for with a deadline.
+	writing chan struct{}
 	insert  *inserter
 }
 
@@ -57,7 +58,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{log: o.Logger}
+	s := &Store{log: o.Logger, writing: make(chan struct{}, 1)}
 	if err := s.open(ctx, path); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), s.Close())
 	}
@@ -143,8 +144,10 @@ func readModel(generation int64, prefix string) string {
 
 // write runs f in a transaction of the one writer.
 func (s *Store) write(ctx context.Context, f func(*sql.Tx) error) error {
-	s.writing.Lock()
-	defer s.writing.Unlock()
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.unlock()
 	tx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -159,6 +162,17 @@ func (s *Store) write(ctx context.Context, f func(*sql.Tx) error) error {
 	}
 	return nil
 }
+
+func (s *Store) lock(ctx context.Context) error {
+	select {
+	case s.writing <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for other writers: %w", ctx.Err())
+	}
+}
+
+func (s *Store) unlock() { <-s.writing }
 
 // Ping writes one number.
 func (s *Store) Ping(ctx context.Context) error {

@@ -224,7 +224,7 @@ func (p *Plant) leaf(t testing.TB, station string, class event.Class) []byte {
 		fields["text"] = "hydraulic pressure low"
 	case n < 12:
 		e.Type, e.Severity = "access.denied", event.SeverityLow
-		e.UserID = fmt.Sprintf("p-%032x", p.rand.IntN(200))
+		e.UserID = fmt.Sprintf("p-%032x", p.rand.IntN(40))
 		e.SourceIP = fmt.Sprintf("10.4.1.%d", p.rand.IntN(250))
 	case n < 112:
 		e.Type = "equipment.status"
