@@ -49,18 +49,24 @@ type committer struct {
 
 	barrier  barrier
 	last     *link     // that was acknowledged on
+	begin    uint64    // first slot of the connection that commits
 	unproven bool      // acknowledgements were sent since the last ping
 	lastPing time.Time // of ours
 	acks     []byte
 }
 
 // barrier is a ping sent behind acknowledgements: its answer proves that the
-// broker has read them.
+// broker has read them, and that it can't send those messages again.
 type barrier struct {
-	link  *link
-	ping  uint64
-	below uint64 // slots below are forgotten then
+	link        *link
+	ping        uint64
+	from, below uint64 // slots to be forgotten then
 }
+
+// resendPhase is how long after a connection began a broker may still be sending
+// what an earlier connection left unacknowledged (it does so at once). Until then
+// nothing of earlier connections is forgotten.
+const resendPhase = 10 * time.Second
 
 type dropCounter struct {
 	Value uint64    `json:"value"`
@@ -204,7 +210,7 @@ func (c *committer) record(it *item) {
 	}
 	c.s.readings.Add(1)
 	if it.link.number != c.conn {
-		c.conn = it.link.number
+		c.conn, c.begin = it.link.number, c.win.open()
 		c.set[keyConn] = binary.BigEndian.AppendUint32(nil, c.conn)
 	}
 	c.set[keyAlive] = binary.BigEndian.AppendUint64(nil, uint64(it.reading.ReceivedAt.UnixMilli()))
@@ -290,7 +296,7 @@ func (c *committer) acknowledge(batch []item) {
 // proven forgets what the broker has acknowledged to have read.
 func (c *committer) proven() {
 	if b := c.barrier; b.link != nil && b.link.pings() >= b.ping {
-		c.win.forget(b.below, c.drop)
+		c.win.forget(b.from, b.below, c.drop)
 		c.barrier = barrier{}
 	}
 }
@@ -304,8 +310,14 @@ func (c *committer) send(l *link) {
 	c.proven()
 	c.last = l
 	if c.barrier.link != l && time.Since(c.lastPing) >= barrierEvery {
-		below := c.win.open()
-		c.barrier = barrier{link: l, ping: l.acknowledge(c.acks, true), below: below}
+		c.barrier = barrier{link: l, from: c.begin, below: c.win.open()}
+		if l.number != c.conn {
+			c.barrier.from = c.barrier.below // only repeats so far
+		}
+		if time.Since(l.since) >= resendPhase && c.s.q.len() == 0 {
+			c.barrier.from = 0
+		}
+		c.barrier.ping = l.acknowledge(c.acks, true)
 		c.unproven, c.lastPing = false, time.Now()
 		return
 	}

@@ -32,7 +32,8 @@ var errPublish = errors.New("the agent never publishes")
 type link struct {
 	net.Conn
 	number     uint32 // of the connections of this session, stored with the position
-	maxMessage int    // bytes of a packet's body
+	since      time.Time
+	maxMessage int // bytes of a packet's body
 
 	// Owned by the reader.
 	r      *bufio.Reader
@@ -53,7 +54,7 @@ type link struct {
 
 func newLink(c net.Conn, number uint32, maxMessage int) *link {
 	return &link{
-		Conn: c, number: number, maxMessage: maxMessage,
+		Conn: c, number: number, since: time.Now(), maxMessage: maxMessage,
 		r: bufio.NewReaderSize(c, 64<<10), done: make(chan struct{}),
 	}
 }

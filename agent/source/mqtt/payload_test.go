@@ -152,7 +152,7 @@ func TestTheWindowTellsRepeatsAlsoAfterARestartAndForgetsWhatIsProven(t *testing
 	require.False(t, again.repeat(150, 1, 4), "other content")
 	below := again.open()
 	again.add(150, 5, 4, map[string][]byte{}, drop)
-	again.forget(below, drop)
+	again.forget(0, below, drop)
 	require.Len(t, drop, 4)
 	require.False(t, again.repeat(10, 70, 9))
 	require.True(t, again.repeat(150, 5, 9))

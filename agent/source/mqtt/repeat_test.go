@@ -6,7 +6,9 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/linewatch/linewatch/shared/event"
@@ -65,7 +67,9 @@ func TestWhatWasStoredButNotAcknowledgedIsRecognisedWhenItComesAgain(t *testing.
 		if restart {
 			s = start(t, plantTopics(b.URL), sink)
 		}
-		waitFor(t, "the repeats", func() bool { return s.Health().Repeats >= 50 })
+		if !assert.Eventually(t, func() bool { return s.Health().Repeats >= 50 }, 5*time.Second, 5*time.Millisecond) {
+			t.Fatalf("restart %v: %+v, %d messages\n%s", restart, s.Health(), len(sink.messages()), b.Log())
+		}
 		publish(t, pub, "plant/line3/quality", false, `{"panel":"last"}`)
 		waitFor(t, "the next message", func() bool { return len(sink.messages()) >= 52 })
 		require.Len(t, sink.messages(), 52, "fifty equal ones in two kinds, each once")

@@ -79,7 +79,7 @@ func (w *window) add(id uint16, hash uint64, conn uint32, set map[string][]byte,
 	w.count++
 	set[slotKey(s.number)] = s.data
 	for w.count > w.limit && len(w.slots) > 1 {
-		w.forget(w.slots[1].number, drop)
+		w.forget(0, w.slots[1].number, drop)
 	}
 }
 
@@ -96,12 +96,16 @@ func (w *window) open() uint64 {
 	return number
 }
 
-// forget drops the slots below a number: the broker has taken note of their
-// acknowledgements, so it can't repeat them, and their packet ids may come again
-// with equal contents.
-func (w *window) forget(below uint64, drop map[string]bool) {
-	for len(w.slots) > 0 && w.slots[0].number < below {
-		s := w.slots[0]
+// forget drops the slots from one number to below another: the broker has taken
+// note of their acknowledgements, so it can't repeat them, and their packet ids
+// may come again with equal contents.
+func (w *window) forget(from, below uint64, drop map[string]bool) {
+	kept := w.slots[:0]
+	for _, s := range w.slots {
+		if s.number < from || s.number >= below {
+			kept = append(kept, s)
+			continue
+		}
 		for d := s.data; len(d) > 0; d = d[entryBytes:] {
 			id := binary.BigEndian.Uint16(d)
 			if w.entries[id].slot == s.number {
@@ -112,15 +116,15 @@ func (w *window) forget(below uint64, drop map[string]bool) {
 			drop[slotKey(s.number)] = true
 		}
 		w.count -= len(s.data) / entryBytes
-		w.slots = w.slots[1:]
 	}
+	w.slots = kept
 }
 
 // clear forgets everything: the broker began a new session.
 func (w *window) clear(drop map[string]bool) {
 	if n := len(w.slots); n > 0 {
 		w.open()
-		w.forget(w.slots[len(w.slots)-1].number, drop)
+		w.forget(0, w.slots[len(w.slots)-1].number, drop)
 	}
 }
 
