@@ -226,12 +226,12 @@ func (k *sink) summarise(ctx context.Context) error {
 // summaries makes the leaves of a sorted list of series.
 func (b *builder) summaries(name string, list []*series, from time.Time) {
 	var body []byte
-	station := ""
+	var of *source.Point
 	flush := func() {
 		if len(body) == 0 {
 			return
 		}
-		b.summary(name, station, append(body, '}'), from)
+		b.summary(name, of, append(body, '}'), from)
 		body = nil
 	}
 	for _, s := range list {
@@ -240,10 +240,10 @@ func (b *builder) summaries(name string, list []*series, from time.Time) {
 		if err != nil || entry == nil {
 			continue
 		}
-		if station != s.point.Station || len(body)+len(key)+len(entry) > maxSummary {
+		if (of != nil && of.Station != s.point.Station) || len(body)+len(key)+len(entry) > maxSummary {
 			flush()
 		}
-		station = s.point.Station
+		of = s.point
 		body = append(body, "{,"[min(len(body), 1)])
 		body = append(append(append(body, key...), ':'), entry...)
 	}
@@ -278,8 +278,10 @@ func (s *series) entry() []byte {
 	return raw
 }
 
-func (b *builder) summary(name, station string, signals json.RawMessage, from time.Time) {
-	r := &source.Reading{Point: &source.Point{Source: name, Kind: "agent", Station: station, Equipment: name}, ReceivedAt: b.now}
+func (b *builder) summary(name string, of *source.Point, signals json.RawMessage, from time.Time) {
+	r := &source.Reading{ReceivedAt: b.now, Point: &source.Point{
+		Source: name, Kind: of.Kind, Endpoint: of.Endpoint, Station: of.Station, Equipment: name,
+	}}
 	d := b.begin(r, event.TypeSignalSummary)
 	d.obj.values(d, map[string]any{"from": from.UTC().Round(0), "to": b.now.UTC().Round(0), "source": event.Clean(name)})
 	d.obj.raw("signals", signals)

@@ -223,6 +223,7 @@ func (c *committer) record(it *item) {
 // counter is of the whole broker, so the event says that it need not be ours.
 func (c *committer) watchDropped(it *item, out []source.Reading) []source.Reading {
 	now := c.s.o.Now()
+	c.s.dropped.Store(int64(it.dropped))
 	before := c.dropped
 	if before.known && before.Value == it.dropped {
 		return out

@@ -24,7 +24,7 @@ func (s *Source) handle(l *link, m paho.Message) {
 	switch r := s.match(topic); {
 	case r != nil:
 		it.reading, it.quarantined = s.understand(r, msg)
-		if r.event != "" && !it.quarantined {
+		if r.event != "" || it.quarantined {
 			it.topic = contentHash(topic, nil)
 		}
 	case topic == droppedTopic:

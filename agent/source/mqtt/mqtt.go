@@ -97,6 +97,7 @@ type Source struct {
 		health source.Health
 	}
 	readings, repeats, gaps, quarantined, unmatched atomic.Uint64
+	dropped                                         atomic.Int64 // the broker's counter, -1 while it was not readable
 	lastData                                        atomic.Int64 // Unix ns
 }
 
@@ -106,6 +107,7 @@ var _ source.Source = (*Source)(nil)
 func New(cfg config.MQTT, o Options) *Source {
 	o = o.withDefaults()
 	s := &Source{cfg: cfg, o: o, log: o.Logger.With("source", cfg.Name), q: newQueue(maxQueueItems, maxQueueBytes)}
+	s.dropped.Store(-1)
 	rules, err := compile(cfg, o)
 	var brokerErr error
 	s.broker, brokerErr = parseBroker(cfg)
@@ -158,7 +160,10 @@ func (s *Source) Health() source.Health {
 	}
 	h.Detail = map[string]string{
 		"waiting": fmt.Sprint(s.q.len()), "unmatched": fmt.Sprint(s.unmatched.Load()),
-		"client_id": s.clientID(), "filters": strings.Join(s.filters, " "),
+		"client_id": s.clientID(), "filters": strings.Join(s.filters, " "), "dropped_by_broker": "not readable",
+	}
+	if n := s.dropped.Load(); n >= 0 {
+		h.Detail["dropped_by_broker"] = fmt.Sprint(n)
 	}
 	return h
 }

@@ -78,3 +78,30 @@ func TestWhatWasStoredButNotAcknowledgedIsRecognisedWhenItComesAgain(t *testing.
 		s.stop()
 	}
 }
+
+func TestQoSTwoIsAcknowledgedInBothStepsAndStoredOnce(t *testing.T) {
+	b := peertest.Mosquitto(t, peertest.MosquittoConfig{})
+	sink, w := newRecorder(), &wiretap{conns: make(chan net.Conn, 10)}
+	cfg := plantTopics(b.URL)
+	cfg.QoS = 2
+	s := start(t, cfg, sink, func(o *Options) { o.Dial = w.dial }).connected(t)
+	conn := <-w.conns
+	pub := publisher(t, b.URL)
+	send := func(from, to int) {
+		for i := from; i < to; i++ {
+			token := pub.Publish("plant/line3/quality", 2, false, fmt.Sprintf(`{"panel":%d}`, i))
+			require.True(t, token.WaitTimeout(patience))
+		}
+	}
+	send(0, 100) // more than the broker's window: both steps must work
+	waitFor(t, "all", func() bool { return len(sink.messages()) == 100 })
+	w.on.Store(true)
+	send(100, 110)
+	waitFor(t, "ten more", func() bool { return len(sink.messages()) == 110 })
+	require.NoError(t, conn.Close())
+	w.on.Store(false)
+	send(110, 150)
+	waitFor(t, "the rest", func() bool { return len(sink.messages()) >= 150 })
+	require.Len(t, sink.messages(), 150)
+	require.NotZero(t, s.Health().Repeats)
+}
