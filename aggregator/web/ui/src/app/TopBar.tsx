@@ -1,5 +1,5 @@
 import { Menu } from '@mantine/core'
-import { IconCheck, IconHandFinger, IconLogout, IconMoon, IconSun, IconUser } from '@tabler/icons-react'
+import { IconHandFinger, IconLogout, IconMoon, IconSun, IconUser } from '@tabler/icons-react'
 import { useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useEffect, useState } from 'react'
@@ -79,15 +79,6 @@ function Switches() {
   )
 }
 
-function Choice({ chosen, children, onClick }: { chosen: boolean; children: string; onClick: () => void }) {
-  return (
-    <Menu.Item role="menuitemradio" aria-checked={chosen} closeMenuOnClick={false} onClick={onClick}
-      rightSection={chosen ? <IconCheck size={16} aria-hidden="true" /> : undefined}>
-      {children}
-    </Menu.Item>
-  )
-}
-
 function UserMenu() {
   const t = useTexts()
   const { me, link } = useSession()
@@ -104,22 +95,24 @@ function UserMenu() {
   return (
     <Menu position="bottom-end" width={260}>
       <Menu.Target>
-        <button className="button plain user" aria-label={t.bar.menu} title={t.bar.menu}>
-          <IconUser size={20} stroke={1.7} aria-hidden="true" /><span>{me.display || me.name}</span>
+        <button className="button plain user" title={t.bar.menu}>
+          <IconUser size={20} stroke={1.7} aria-hidden="true" /><span className="user-name">{me.display || me.name}</span><span className="hidden-visually">{t.bar.menu}</span>
         </button>
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>{me.display || me.name}<br />{fill(t.bar.roles, { roles: me.roles.join(', ') })}</Menu.Label>
         <Menu.Divider />
         <Menu.Label>{t.bar.zone}</Menu.Label>
-        {zones.map(([zone, text]) => <Choice key={zone} chosen={settings.zone === zone} onClick={() => settings.set({ zone })}>{text}</Choice>)}
+        <Menu.RadioGroup value={settings.zone} onChange={zone => settings.set({ zone: zone as Zone })}>
+          {zones.map(([zone, text]) => <Menu.RadioItem key={zone} value={zone} closeMenuOnClick={false}>{text}</Menu.RadioItem>)}
+        </Menu.RadioGroup>
         <Menu.Divider />
         <Menu.Label>{t.bar.language}</Menu.Label>
-        {Object.entries(languages).map(([key, { name }]) => (
-          <Choice key={key} chosen={settings.language === key} onClick={() => settings.set({ language: key })}>{name}</Choice>
-        ))}
+        <Menu.RadioGroup value={settings.language} onChange={language => settings.set({ language: String(language) })}>
+          {Object.entries(languages).map(([key, { name }]) => <Menu.RadioItem key={key} value={key} closeMenuOnClick={false}>{name}</Menu.RadioItem>)}
+        </Menu.RadioGroup>
         <Menu.Divider />
-        <Choice chosen={settings.keys} onClick={() => settings.set({ keys: !settings.keys })}>{t.bar.keys}</Choice>
+        <Menu.CheckboxItem checked={settings.keys} onChange={keys => settings.set({ keys })} closeMenuOnClick={false}>{t.bar.keys}</Menu.CheckboxItem>
         <Menu.Divider />
         <Menu.Item leftSection={<IconLogout size={18} stroke={1.7} />} onClick={() => void leave()}>{t.bar.signOut}</Menu.Item>
       </Menu.Dropdown>

@@ -11,7 +11,7 @@ import { offsetLabel } from '../../live/time'
 import { termText, type Field } from '../../live/query'
 import { Mark } from '../../ui/Mark'
 import { Around } from './Around'
-import { EvidencePart } from './EvidencePart'
+import { EvidencePart, VerdictLine } from './EvidencePart'
 import { explain, useWords } from './words'
 
 const Curve = lazy(() => import('./CurveChart'))
@@ -32,7 +32,7 @@ export function Detail({ id, known, onOpen, onClose, onTerm }: Props) {
     queryKey: ['event', id], queryFn: ({ signal }) => api.event(id, signal), staleTime: 60_000,
     placeholderData: known as EventDetail | undefined,
   })
-  useEffect(() => panel.current?.scrollTo({ top: 0 }), [id])
+  useEffect(() => { panel.current?.scrollTo({ top: 0 }) }, [id]) // scrollTo returns a promise in new browsers
   return (
     <aside className="panel detail" aria-label={t.detail.label} ref={panel}>
       <div className="detail-back"><button className="button" onClick={onClose}><IconArrowLeft size={18} aria-hidden="true" />{t.app.back}</button></div>
@@ -63,7 +63,7 @@ function Body({ e, onOpen, onClose, onTerm }: { e: EventDetail } & Pick<Props, '
     <>
       <header className="detail-head">
         <Mark severity={e.leaf.severity} label={t.severity[e.leaf.severity] ?? e.leaf.severity} size={24} filled />
-        <h2>{words.title(e.leaf)}</h2>
+        <div className="detail-title"><h2>{words.title(e.leaf)}</h2><VerdictLine e={e} /></div>
         <button className="button plain icon" aria-label={t.app.close} onClick={onClose}><IconX size={20} stroke={1.7} /></button>
       </header>
       {e.others && e.others.length > 0 && <p className="note detail-note">{fill(t.detail.twice, { n: e.others.length + 1 })}</p>}

@@ -20,13 +20,27 @@ async function check(e: StoredEvent, signal: AbortSignal): Promise<Checked> {
   return { evidence, proof }
 }
 
-/** The evidence of one event, checked in this browser. */
-export function EvidencePart({ e }: { e: StoredEvent }) {
-  const t = useTexts()
-  const result = useQuery({
+function useEvidence(e: StoredEvent) {
+  return useQuery({
     queryKey: ['evidence', e.stored.log, e.stored.index, e.leaf], queryFn: ({ signal }) => check(e, signal), staleTime: 300_000,
     queryKeyHashFn: () => `evidence ${e.stored.log} ${e.stored.index} ${JSON.stringify(e.leaf)}`,
   })
+}
+
+const verdictText = ({ verdict, anchor }: Evidence, t: Texts): string =>
+  verdict === 'anchored' && anchor !== STATION ? fill(t.evidence.anchoredBy, { name: anchor }) : t.evidence[verdict]
+
+/** The verdict beside the title, where the evidence itself is further down. */
+export function VerdictLine({ e }: { e: StoredEvent }) {
+  const t = useTexts()
+  const { data } = useEvidence(e)
+  return data ? <p className="verdict-line" data-verdict={data.evidence.verdict}>{icons[data.evidence.verdict]}{verdictText(data.evidence, t)}</p> : null
+}
+
+/** The evidence of one event, checked in this browser. */
+export function EvidencePart({ e }: { e: StoredEvent }) {
+  const t = useTexts()
+  const result = useEvidence(e)
   return (
     <section className="detail-part evidence" aria-busy={result.isPending}>
       <h3>{t.evidence.title}</h3>
@@ -55,13 +69,13 @@ const icons: Record<Verdict, ReactNode> = {
 
 function Result({ evidence, proof, e }: Checked & { e: StoredEvent }) {
   const t = useTexts()
-  const { verdict, anchor } = evidence
+  const { verdict } = evidence
   const trust = loadTrust()
   const hint = { anchored: fill(t.evidence.anchoredHint, { name: trust?.name ?? '' }), consistent: t.evidence.consistentHint, broken: '' }[verdict]
   const name = `${e.leaf.id}.tlog-proof`
   return (
     <>
-      <p className="verdict" data-verdict={verdict} role={verdict === 'broken' ? 'alert' : undefined}>{icons[verdict]}<strong>{verdict === 'anchored' && anchor !== STATION ? fill(t.evidence.anchoredBy, { name: anchor }) : t.evidence[verdict]}</strong></p>
+      <p className="verdict" data-verdict={verdict} role={verdict === 'broken' ? 'alert' : undefined}>{icons[verdict]}<strong>{verdictText(evidence, t)}</strong></p>
       {evidence.otherKey && <p className="small evidence-hint">{t.evidence.otherKey}</p>}
       {hint && <p className="second small evidence-hint">{hint}</p>}
       <ul className="checks" data-verdict={verdict}>{evidence.checks.map(c => <CheckLine key={c.name} c={c} />)}</ul>

@@ -1,0 +1,92 @@
+import { assert, quiet, selected, until } from './help.mjs'
+
+const fault = mock => [...mock.world.events].reverse().find(e => e.leaf.event_type === 'equipment.fault')
+const checks = page => page.locator('.checks li').evaluateAll(all => all.map(li => li.dataset.ok))
+const proved = ['true', 'true', 'true', 'true']
+
+export const tests = [
+  ['a deep link opens the event with its four checks', async ({ mock, page, open }) => {
+    await open('/events?ev=' + fault(mock).leaf.id, '.checks')
+    await page.getByText('Agrees with itself, not anchored').waitFor()
+    assert.deepEqual(await checks(page), proved)
+    await page.getByText(/Checked here in .* \(WebCrypto\), not by the server/).waitFor()
+    await page.getByText('linewatch-verify --trust FILE').waitFor()
+    assert.match(await page.locator('.detail h2').innerText(), /press-12: Spindle temperature/)
+    await page.getByText('Paused.').waitFor()
+  }, quiet],
+
+  ['with a trust file it is unchanged since the station signed it', async ({ mock, page, open }) => {
+    await open('/events?ev=' + fault(mock).leaf.id, '.checks')
+    const load = text => page.locator('.trust input').setInputFiles({ name: 'plant.txt', mimeType: 'text/plain', buffer: Buffer.from(text) })
+    await load('station nonsense')
+    await page.getByText('This trust file can’t be used').waitFor()
+    await load(mock.world.trustFile())
+    await page.getByText('Unchanged since the station signed it').waitFor()
+    await page.reload()
+    await page.getByText('Unchanged since the station signed it').waitFor()
+    await page.getByRole('button', { name: 'Forget trust file' }).click()
+    await page.getByText('Agrees with itself, not anchored').waitFor()
+  }, quiet],
+
+  ['an event that the server changed is refused', async ({ mock, page, open }) => {
+    const id = fault(mock).leaf.id
+    mock.tamper = id
+    await open('/events?ev=' + id, '.checks')
+    await page.getByText('Does not match its seal').waitFor()
+    assert.deepEqual(await checks(page), ['true', 'true', 'true', 'false'])
+  }, quiet],
+
+  ['without WebCrypto the same is checked in JavaScript', async ({ mock, page, open }) => {
+    await page.addInitScript(() => Object.defineProperty(crypto, 'subtle', { value: undefined }))
+    await open('/events?ev=' + fault(mock).leaf.id, '.checks')
+    assert.deepEqual(await checks(page), proved)
+    await page.getByText(/\(JavaScript\)/).waitFor()
+  }, quiet],
+
+  ['the proof and the signed text can be taken away', async ({ mock, page, open }) => {
+    const event = fault(mock)
+    await open('/events?ev=' + event.leaf.id, '.checks')
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download proof' }).click()])
+    assert.equal(download.suggestedFilename(), event.leaf.id + '.tlog-proof')
+    await page.getByRole('button', { name: 'Show the signed text' }).click()
+    assert.deepEqual(JSON.parse(await page.locator('.signed').innerText()), event.leaf)
+  }, quiet],
+
+  ['what happened around it leads on', async ({ mock, page, open }) => {
+    const event = fault(mock)
+    await open('/events?ev=' + event.leaf.id, '.around [aria-current]')
+    const same = mock.world.events.filter(e => e.leaf.station === event.leaf.station)
+    const i = same.indexOf(event)
+    assert.equal(await page.locator('.around li').count(), same.slice(Math.max(0, i - 25), i + 26).length)
+    await page.locator('.around li button:not([aria-current])').first().click()
+    await until('another event', () => selected(page) !== event.leaf.id)
+    await page.waitForSelector('.checks')
+  }, { mock: { history: 2000 } }],
+
+  ['the curve around an event is drawn', async ({ mock, page, open }) => {
+    await open('/events?ev=' + fault(mock).leaf.id, '.curve canvas')
+  }, quiet],
+
+  ['fields of the detail filter the list', async ({ mock, page, open }) => {
+    await open('/events?ev=' + fault(mock).leaf.id, '.facts-data')
+    await page.locator('.fact', { hasText: 'F217' }).hover()
+    await page.getByRole('button', { name: 'Only events with this: code' }).click()
+    await until('the filter', () => new URL(page.url()).searchParams.get('q') === 'data.code:F217')
+  }, quiet],
+
+  ['an unknown event is explained', async ({ page, open }) => {
+    await open('/events?ev=00000000-0000-7000-8000-000000000000', '.detail [role=alert]')
+    await page.getByText('This event is not here').waitFor()
+  }, { ...quiet, noise: /404/ }],
+
+  ['a leaf that is no event is shown as it came, with its proof', async ({ mock, page, open }) => {
+    const log = mock.world.log('hamburg/body/line1/st01', 'manufacturing')
+    log.leaves.push(Buffer.from('{"id":"x","id":"y"}'))
+    const at = new Date().toISOString()
+    const event = { raw: log.leaves.at(-1).toString('base64'), stored: { log: log.id, index: log.leaves.length - 1, at, received_at: at, problems: [{ field: 'id', reason: 'key twice' }] } }
+    await open()
+    await until('subscribed', () => mock.sockets.size > 0)
+    for (const s of mock.sockets) s.send({ events: [event], cursor: '1' })
+    await page.getByText('Message could not be read: key twice').waitFor()
+  }, quiet],
+]
