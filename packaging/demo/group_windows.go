@@ -1,0 +1,5 @@
+package demo
+
+import "syscall"
+
+func ownGroup() *syscall.SysProcAttr { return nil }
