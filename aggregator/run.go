@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/linewatch/linewatch/aggregator/api"
@@ -110,7 +109,7 @@ func (a *Aggregator) parts() (*parts, error) {
 		Store: a.Store, Gate: gate, Ledger: a.Ledger, Agents: agentsOf(fl), Cosigners: []evidence.CosignerKey{{Name: a.cosigner.Name, Key: a.key.Public().(ed25519.PublicKey)}},
 		Live: api.Live{Rate: hub.Rate, Watch: func(cursor string, filter func(*store.Row) bool) api.Next { return hub.Watch(cursor, filter).Next }},
 		Web:  web.Handler(), WebBuilt: web.Built(), Plant: a.Config.Plant, TimeZone: a.Config.TimeZone, Version: version.String(), Log: a.log,
-		Metrics: []prometheus.Collector{counters{in.Metrics.Each}}, Pseudonym: a.Pseudonym,
+		Ingest: in.Metrics.Each, Pseudonym: a.Pseudonym,
 	})
 	if err != nil {
 		return nil, err
@@ -132,22 +131,6 @@ func agentsOf(fl *fleet.Fleet) func(context.Context) ([]api.Agent, error) {
 		}
 		return out, err
 	}
-}
-
-// counters exports ingest's counters to Prometheus without ingest knowing it.
-type counters struct {
-	each func(func(name string, value float64))
-}
-
-// Describe sends nothing: an unchecked collector, its names are not known ahead.
-func (counters) Describe(chan<- *prometheus.Desc) {}
-
-// Collect sends one gauge per counter.
-func (c counters) Collect(out chan<- prometheus.Metric) {
-	c.each(func(name string, value float64) {
-		d := prometheus.NewDesc("linewatch_ingest_"+name, "Ingest: "+name+" since the start.", nil, nil)
-		out <- prometheus.MustNewConstMetric(d, prometheus.UntypedValue, value)
-	})
 }
 
 // quiet keeps TLS noise of port scanners out of the log's normal level.

@@ -14,7 +14,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/linewatch/linewatch/aggregator/rights"
 	"github.com/linewatch/linewatch/aggregator/store"
@@ -49,7 +48,7 @@ type Live struct {
 	Rate  func() float64
 }
 
-// Options is what the API needs. All fields are required but Metrics.
+// Options is what the API needs. All fields are required.
 type Options struct {
 	Store     store.Store
 	Gate      Gate
@@ -63,8 +62,9 @@ type Options struct {
 	TimeZone  string // IANA name of the plant's time zone
 	Version   string
 	Log       *slog.Logger
-	// Metrics are collected on /metrics besides the API's own.
-	Metrics []prometheus.Collector
+	// Ingest calls its argument with the name and value of each counter of the
+	// agents' listener, for /metrics.
+	Ingest func(f func(name string, value float64))
 	// Pseudonym turns a clear user name into a pseudonym; "" when there is no key.
 	Pseudonym func(ctx context.Context, name string) string
 }

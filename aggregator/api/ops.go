@@ -35,16 +35,31 @@ func newMetrics(o Options) (*metrics, error) {
 		signInsRefused: prometheus.NewCounter(prometheus.CounterOpts{Name: "linewatch_sign_ins_refused_total", Help: "Sign-ins refused."}),
 	}
 	live := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "linewatch_events_per_second", Help: "Events committed per second over the last ten seconds."}, o.Live.Rate)
-	all := append([]prometheus.Collector{
-		m.requests, m.streams, m.streamed, m.signInsRefused, live,
+	for _, c := range []prometheus.Collector{
+		m.requests, m.streams, m.streamed, m.signInsRefused, live, counters{o.Ingest},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	}, o.Metrics...)
-	for _, c := range all {
+	} {
 		if err := m.registry.Register(c); err != nil {
 			return nil, err
 		}
 	}
 	return m, nil
+}
+
+// counters exports counters whose names are not known ahead.
+type counters struct {
+	each func(func(name string, value float64))
+}
+
+// Describe sends nothing: an unchecked collector.
+func (counters) Describe(chan<- *prometheus.Desc) {}
+
+// Collect sends one value per counter.
+func (c counters) Collect(out chan<- prometheus.Metric) {
+	c.each(func(name string, value float64) {
+		d := prometheus.NewDesc("linewatch_ingest_"+name, "Agents' listener: "+name+" since the start.", nil, nil)
+		out <- prometheus.MustNewConstMetric(d, prometheus.UntypedValue, value)
+	})
 }
 
 func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
