@@ -44,10 +44,13 @@ type Options struct {
 	Now    func() time.Time
 
 	StatusEvery time.Duration // 0 = 30 s
-	Timeout     time.Duration // of one request; 0 = 30 s
-	MaxBackoff  time.Duration // 0 = 30 s
-	Segment     int           // bytes of leaves aimed at per segment; 0 = 1 MiB
-	Request     int           // bytes of leaves aimed at per request; 0 = 4 MiB
+	// CompareEvery is how often the aggregator's logs are compared with ours while
+	// there is nothing to send; it finds one restored from a backup. 0 = 10 minutes.
+	CompareEvery time.Duration
+	Timeout      time.Duration // of one request; 0 = 30 s
+	MaxBackoff   time.Duration // 0 = 30 s
+	Segment      int           // bytes of leaves aimed at per segment; 0 = 1 MiB
+	Request      int           // bytes of leaves aimed at per request; 0 = 4 MiB
 }
 
 // Stat is a snapshot of the forwarder.
@@ -69,7 +72,8 @@ type Forwarder struct {
 	log     *slog.Logger
 	cursors map[string]*cursor // by log; only the send loop
 	url     int
-	fails   int // in a row
+	fails   int           // in a row
+	compare chan struct{} // asks the send loop to compare all logs anew
 
 	mu   sync.Mutex
 	stat Stat
@@ -95,11 +99,12 @@ func New(o Options) *Forwarder {
 		o.Client = http.DefaultClient
 	}
 	orDefault(&o.StatusEvery, 30*time.Second)
+	orDefault(&o.CompareEvery, 10*time.Minute)
 	orDefault(&o.Timeout, 30*time.Second)
 	orDefault(&o.MaxBackoff, 30*time.Second)
 	orDefault(&o.Segment, 1<<20)
 	orDefault(&o.Request, 4<<20)
-	return &Forwarder{o: o, log: o.Logger, cursors: map[string]*cursor{}}
+	return &Forwarder{o: o, log: o.Logger, cursors: map[string]*cursor{}, compare: make(chan struct{}, 1)}
 }
 
 func orDefault[T int | time.Duration](v *T, d T) {
@@ -138,20 +143,33 @@ func (f *Forwarder) Run(ctx context.Context) error {
 	return nil
 }
 
-// idle waits for a commit, or until a log that had to wait is due.
+// idle waits for a commit, until a log that had to wait is due, or until the
+// logs are to be compared again.
 func (f *Forwarder) idle(ctx context.Context, changed <-chan struct{}) {
-	var due <-chan time.Time
+	wait := f.o.CompareEvery
 	for _, c := range f.cursors {
-		if d := time.Until(c.wait); !c.wait.IsZero() && (due == nil || d < 0) {
-			timer := time.NewTimer(max(d, time.Millisecond))
-			defer timer.Stop()
-			due = timer.C
+		if !c.wait.IsZero() {
+			wait = min(wait, max(time.Until(c.wait), time.Millisecond))
 		}
 	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
 	select {
 	case <-changed:
-	case <-due:
+	case <-timer.C:
+	case <-f.compare:
+		for _, c := range f.cursors {
+			c.synced = false
+		}
 	case <-ctx.Done():
+	}
+}
+
+// compareSoon makes the send loop compare all logs when it is idle.
+func (f *Forwarder) compareSoon() {
+	select {
+	case f.compare <- struct{}{}:
+	default:
 	}
 }
 
@@ -206,10 +224,17 @@ func (f *Forwarder) note(err error) {
 func (f *Forwarder) statusLoop(ctx context.Context) {
 	tick := time.NewTicker(f.o.StatusEvery)
 	defer tick.Stop()
+	compared, reached := time.Now(), true
 	for {
-		if err := f.status(ctx); err != nil && ctx.Err() == nil {
+		err := f.status(ctx)
+		if err != nil && ctx.Err() == nil {
 			f.log.Debug("status call failed", "error", err)
 		}
+		if err == nil && (!reached || time.Since(compared) >= f.o.CompareEvery) {
+			f.compareSoon()
+			compared = time.Now()
+		}
+		reached = err == nil
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -244,12 +269,15 @@ func (f *Forwarder) status(ctx context.Context) error {
 	sent, clock := time.Now(), f.o.Now()
 	body.Time = clock
 	if err := f.call(ctx, http.MethodPost, url+wire.PathStatus, body, &answer); err != nil {
+		f.mu.Lock()
+		f.stat.Connected = false
+		f.mu.Unlock()
 		return err
 	}
 	rtt := time.Since(sent)
 	f.mu.Lock()
 	f.stat.RTT, f.stat.ClockOffset = rtt, answer.Time.Sub(clock.Add(rtt/2))
-	f.stat.LastContact = f.o.Now()
+	f.stat.LastContact, f.stat.Connected = f.o.Now(), true
 	f.mu.Unlock()
 	return f.o.Identity.TakeStatus(ctx, answer)
 }

@@ -220,6 +220,20 @@ func TestAnAggregatorFromAnOldBackupIsRefilled(t *testing.T) {
 	require.Contains(t, joined(r.agg.Leaves(r.log(event.Security).Origin)), `"log.restored"`)
 }
 
+func TestAnAggregatorRestoredWhileNothingIsSentIsRefilledToo(t *testing.T) {
+	r := newRig(t)
+	r.fo.StatusEvery, r.fo.CompareEvery = 10*time.Millisecond, 20*time.Millisecond
+	r.start()
+	for n := range 30 {
+		r.add(event.Manufacturing, n*10, 10)
+	}
+	r.caughtUp()
+	origin := r.log(event.Manufacturing).Origin
+	r.agg.Rollback(origin, 50)
+	r.agg.WaitSize(t, origin, 301)
+	require.Len(t, r.numbers(origin), 300)
+}
+
 func joined(leaves [][]byte) string {
 	var b strings.Builder
 	for _, l := range leaves {
