@@ -13,23 +13,28 @@ import (
 
 // object builds event_data: members in the order in which they came, each name once.
 type object struct {
-	b     []byte
-	names []string
+	b    []byte
+	keys [][]byte // as written, with quotes
 }
 
 // base takes the members of an object that is inside the profile, but for those
 // that are replaced.
 func (o *object) base(raw json.RawMessage, replaced map[string]any) {
+	const room = 128 // for what is added
+	o.b = make([]byte, 0, len(raw)+room)
+	o.keys = make([][]byte, 0, 16)
 	for key, value := range rawjson.Members(raw) {
-		name, _ := rawjson.Text(key)
-		if _, ok := replaced[name]; ok {
-			continue
+		if len(replaced) > 0 {
+			name, _ := rawjson.Text(key)
+			if _, ok := replaced[name]; ok {
+				continue
+			}
 		}
 		o.open()
 		o.b = append(o.b, key...)
 		o.b = append(o.b, ':')
 		o.b = append(o.b, value...)
-		o.names = append(o.names, name)
+		o.keys = append(o.keys, key)
 	}
 }
 
@@ -43,7 +48,8 @@ func (o *object) open() {
 
 // raw adds a member whose value is JSON inside the profile.
 func (o *object) raw(name string, value []byte) {
-	key, err := event.Value(event.Clean(name))
+	name = event.Clean(name)
+	key, err := event.Value(name)
 	if err != nil || o.has(name) {
 		return
 	}
@@ -51,10 +57,17 @@ func (o *object) raw(name string, value []byte) {
 	o.b = append(o.b, key...)
 	o.b = append(o.b, ':')
 	o.b = append(o.b, value...)
-	o.names = append(o.names, name)
+	o.keys = append(o.keys, key)
 }
 
-func (o *object) has(name string) bool { return slices.Contains(o.names, name) }
+func (o *object) has(name string) bool {
+	for _, key := range o.keys {
+		if rawjson.Is(key, name) {
+			return true
+		}
+	}
+	return false
+}
 
 // bytes returns the object.
 func (o *object) bytes() json.RawMessage {

@@ -41,7 +41,6 @@ func (b *builder) person(d *draft, r *source.Reading) {
 		if !ok || d.obj.has(field) || !contains(d.info.Required, field) {
 			continue
 		}
-		d.obj.names = append(d.obj.names, field)
 		out = addText(out, field, stand)
 	}
 	d.ev.Data = out

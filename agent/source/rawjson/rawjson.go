@@ -5,6 +5,7 @@
 package rawjson
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -217,7 +218,7 @@ func Is(quoted []byte, s string) bool {
 	if string(inner) == s {
 		return true
 	}
-	if strings.IndexByte(string(inner), '\\') < 0 {
+	if bytes.IndexByte(inner, '\\') < 0 {
 		return false
 	}
 	text, ok := Text(quoted)
