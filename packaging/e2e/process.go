@@ -122,14 +122,21 @@ func (p *Process) Running() bool {
 	}
 }
 
-// RSS is the resident memory in bytes.
-func (p *Process) RSS(t testing.TB) int64 {
+// Memory is the resident memory in bytes that is the process's own: without the
+// pages of mapped files (the journal's), which the kernel takes back at will.
+func (p *Process) Memory(t testing.TB) int64 {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	require.NoError(t, err)
-	pages, err := strconv.ParseInt(strings.Fields(string(text))[1], 10, 64)
-	require.NoError(t, err)
-	return pages * int64(os.Getpagesize())
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "RssAnon:"); ok {
+			kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			require.NoError(t, err)
+			return kb << 10
+		}
+	}
+	t.Fatal("the kernel does not tell RssAnon")
+	return 0
 }
 
 // Tail is the end of a file, for messages.
