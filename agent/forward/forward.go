@@ -73,6 +73,7 @@ type Forwarder struct {
 	cursors map[string]*cursor // by log; only the send loop
 	url     int
 	fails   int           // in a row
+	size    int           // bytes of leaves aimed at in the next request
 	compare chan struct{} // asks the send loop to compare all logs anew
 
 	mu   sync.Mutex
@@ -104,7 +105,7 @@ func New(o Options) *Forwarder {
 	orDefault(&o.MaxBackoff, 30*time.Second)
 	orDefault(&o.Segment, 1<<20)
 	orDefault(&o.Request, 4<<20)
-	return &Forwarder{o: o, log: o.Logger, cursors: map[string]*cursor{}, compare: make(chan struct{}, 1)}
+	return &Forwarder{o: o, log: o.Logger, cursors: map[string]*cursor{}, size: o.Request, compare: make(chan struct{}, 1)}
 }
 
 func orDefault[T int | time.Duration](v *T, d T) {

@@ -19,6 +19,9 @@ const (
 	keysWait     = time.Minute
 )
 
+// minRequest is the smallest request that is aimed at, in bytes of leaves.
+const minRequest = 64 << 10
+
 // superseded logs are not sent: their successor carries the leaves.
 const superseded = "superseded"
 
@@ -37,11 +40,12 @@ func (f *Forwarder) round(ctx context.Context) (sent bool, err error) {
 	}
 	var results []wire.Result
 	if err := f.send(ctx, http.MethodPost, f.o.URLs[f.url]+wire.PathSegments, "application/octet-stream", body, &results); err != nil {
-		if hasStatus(err, http.StatusRequestEntityTooLarge) && f.o.Request > 64<<10 {
-			f.o.Request, f.o.Segment = f.o.Request/2, f.o.Segment/2
+		if hasStatus(err, http.StatusRequestEntityTooLarge) || errors.Is(err, context.DeadlineExceeded) {
+			f.size = max(f.size/2, minRequest) // what was too much once more would be too much again
 		}
 		return false, err
 	}
+	f.size = min(f.size*2, f.o.Request)
 	if len(results) != len(segs) {
 		return false, fmt.Errorf("aggregator answers %d results to %d segments", len(results), len(segs))
 	}
@@ -60,7 +64,7 @@ func (f *Forwarder) round(ctx context.Context) (sent bool, err error) {
 // the request is large enough.
 func (f *Forwarder) gather(ctx context.Context) ([]*journal.Segment, error) {
 	var segs []*journal.Segment
-	room := f.o.Request
+	room := f.size
 	for _, l := range f.o.Journal.Logs() {
 		if l.State == superseded {
 			delete(f.cursors, l.ID)
