@@ -89,11 +89,30 @@ func (e *engine) run(ctx context.Context) {
 		}
 		pause := e.pause(err, wait)
 		e.log.Info("connecting again", "wait", pause)
-		if !sleep(ctx, pause) {
+		if !e.rest(ctx, err, pause) {
 			return
 		}
 		wait = min(2*wait, longWait)
 	}
+}
+
+// rest waits before the next attempt. After a refused certificate it ends as soon
+// as somebody changes what is trusted.
+func (e *engine) rest(ctx context.Context, err error, pause time.Duration) bool {
+	if _, refused := errors.AsType[*pki.Refusal](err); !refused {
+		return sleep(ctx, pause)
+	}
+	const look = time.Second
+	before := e.store.Stamp()
+	for ; pause > 0; pause -= look {
+		if !sleep(ctx, min(look, pause)) {
+			return false
+		}
+		if e.store.Stamp() != before {
+			return true
+		}
+	}
+	return true
 }
 
 // guarded makes an error of a panic: a server may send what gopcua or we did not

@@ -59,6 +59,7 @@ type record struct {
 	positions map[string][]byte
 	changed   chan struct{}
 	refuse    bool // Take fails
+	refused   int
 }
 
 func newRecord() *record {
@@ -71,6 +72,7 @@ func (r *record) Take(_ context.Context, batch []source.Reading, at source.Posit
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.refuse {
+		r.refused++
 		return errSinkFull
 	}
 	r.readings = append(r.readings, batch...)
@@ -92,6 +94,13 @@ func (r *record) all() []source.Reading {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]source.Reading(nil), r.readings...)
+}
+
+// refusals counts the Takes that failed.
+func (r *record) refusals() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refused
 }
 
 // occurrences are the events of the source's own of one type.

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/stretchr/testify/require"
 
 	"github.com/linewatch/linewatch/agent/config"
@@ -69,6 +68,7 @@ func TestOneServerManyWays(t *testing.T) {
 	t.Run("a node that is not there stops nobody and is taken when it comes", func(t *testing.T) { badNode(t, server) })
 	t.Run("alarms come, are acknowledged by nobody, and go", func(t *testing.T) { alarms(t, server) })
 	t.Run("a sink that refuses loses nothing and pauses publishing", func(t *testing.T) { backpressure(t, server) })
+	t.Run("an agent that dies with notifications in memory loses none", func(t *testing.T) { heldAtDeath(t, server) })
 	t.Run("a queue that overflows in the server is declared", func(t *testing.T) { overflows(t, server) })
 	t.Run("the tools", func(t *testing.T) { tools(t, server) })
 }
@@ -159,6 +159,32 @@ func backpressure(t *testing.T, server *line) {
 	require.Empty(t, sink.occurrences("audit.gap"))
 }
 
+func heldAtDeath(t *testing.T, server *line) {
+	sink := newRecord()
+	first := answer(t, server, "count", "step")
+	cfg := insecure(server.Endpoint, stepNodes(30)...)
+	s := run(t, cfg, Options{}, sink)
+	sink.until(t, "the first values", func() bool { return sink.newest("step.29") != nil && sink.newest("step.0") != nil })
+	sink.mu.Lock()
+	sink.refuse = true
+	sink.mu.Unlock()
+	for range 10 {
+		server.ask(t, "step")
+	}
+	require.Eventually(t, func() bool { return sink.refusals() > 3 }, 10*time.Second, 10*time.Millisecond)
+	s.stop()
+	sink.mu.Lock()
+	sink.refuse = false
+	sink.mu.Unlock()
+	last := int64(server.ask(t, "step")["step"].(float64))
+	run(t, cfg, Options{Positions: sink}, sink)
+	sink.until(t, "the last step", func() bool { return sink.newest("step.29") == last && sink.newest("step.0") == last })
+	for _, series := range delivered(t, sink)[:30] {
+		require.Empty(t, series.holes(first, last), "what was not taken was not acknowledged")
+	}
+	require.Empty(t, sink.occurrences("audit.gap"))
+}
+
 func overflows(t *testing.T, server *line) {
 	nodes := stepNodes(2)
 	nodes[0].Queue = 3
@@ -205,12 +231,10 @@ func tools(t *testing.T, server *line) {
 	require.NoError(t, err)
 	text := YAML(cfg, variables)
 	require.Contains(t, text, `- {id: "nsu=urn:linewatch:test;s=Line1.Press.Temperature", as: line1.press.temperature}   # now 41.5`)
-	var block struct {
-		OPCUA []config.OPCUA `yaml:"opcua"`
-	}
-	require.NoError(t, yaml.Unmarshal([]byte(text), &block), text)
-	require.Len(t, block.OPCUA[0].Groups[0].Nodes, len(variables))
-	require.NoError(t, Validate(block.OPCUA[0], opts))
+	parsed, err := config.Parse("agent.yaml", []byte("station: a/b\ndata_dir: /x\n"+text), "/x")
+	require.NoError(t, err, text)
+	require.Len(t, parsed.OPCUA[0].Groups[0].Nodes, len(variables))
+	require.NoError(t, Validate(parsed.OPCUA[0], opts))
 
 	report, err := Check(t.Context(), insecure(server.Endpoint, stateNode(),
 		config.OPCUANode{ID: "ns=3;s=Line1.Press.Temperature"}, config.OPCUANode{ID: "nsu=urn:linewatch:test;s=Nowhere"}), opts)

@@ -7,7 +7,9 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gopcua/opcua/ua"
 
@@ -16,6 +18,9 @@ import (
 
 // maxElements bounds the elements of an array that become part of a reading.
 const maxElements = 1000
+
+// maxText bounds one text in bytes: a leaf holds 64 KiB in all.
+const maxText = 16 << 10
 
 // maxDepth bounds values inside values.
 const maxDepth = 8
@@ -54,7 +59,7 @@ func (c *converter) any(v any, depth int) any {
 	case bool:
 		return x
 	case string:
-		return x
+		return c.text(x)
 	case float32:
 		return c.float(shortest(x))
 	case float64:
@@ -66,7 +71,7 @@ func (c *converter) any(v any, depth int) any {
 	case ua.StatusCode:
 		return uint64(x)
 	case ua.XMLElement:
-		return string(x)
+		return c.text(string(x))
 	}
 	if out, ok := c.structured(v, depth); ok {
 		return out
@@ -89,18 +94,18 @@ func (c *converter) structured(v any, depth int) (any, bool) {
 		}
 		return c.any(x.Value.Value(), depth+1), true
 	case *ua.LocalizedText:
-		return x.Text, true
+		return c.text(x.Text), true
 	case *ua.QualifiedName:
-		return x.Name, true
+		return c.text(x.Name), true
 	case *ua.NodeID:
-		return x.String(), true
+		return c.text(x.String()), true
 	case *ua.ExpandedNodeID:
 		if x.NodeID == nil {
 			return nil, true
 		}
-		return x.String(), true
+		return c.text(x.String()), true
 	case *ua.GUID:
-		return x.String(), true
+		return c.text(x.String()), true
 	case *ua.ExtensionObject:
 		return c.extension(x), true
 	}
@@ -127,6 +132,19 @@ func (c *converter) extension(x *ua.ExtensionObject) any {
 		return nil
 	}
 	return json.RawMessage(text)
+}
+
+// text keeps what a leaf can hold: valid UTF-8 without NUL, of bounded length.
+func (c *converter) text(s string) string {
+	if len(s) > maxText {
+		c.problem(fmt.Sprintf("text cut after %d bytes", maxText))
+		s = s[:maxText]
+	}
+	if utf8.ValidString(s) && !strings.Contains(s, "\x00") {
+		return s
+	}
+	c.problem("text with NUL or invalid UTF-8, replaced")
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
 }
 
 func (c *converter) float(x float64) any {

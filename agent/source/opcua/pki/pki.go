@@ -58,6 +58,24 @@ func Open(dir string) (*Store, error) {
 // Dir is the root of the store.
 func (s *Store) Dir() string { return s.dir }
 
+// Stamp changes whenever a file comes to or leaves what decides about trust.
+func (s *Store) Stamp() string {
+	var b strings.Builder
+	for _, sub := range []string{trustedCerts, trustedCRL, issuerCerts, issuerCRL} {
+		// A folder that can't be read is told by the next Check.
+		entries, err := os.ReadDir(filepath.Join(s.dir, sub))
+		if err != nil {
+			continue
+		}
+		for _, entry := range entries {
+			if info, err := entry.Info(); err == nil {
+				fmt.Fprintln(&b, sub, entry.Name(), info.Size(), info.ModTime().UnixNano())
+			}
+		}
+	}
+	return b.String()
+}
+
 // Thumbprint is the SHA-1 of a certificate in hex, as OPC UA tools show it.
 func Thumbprint(der []byte) string {
 	sum := sha1.Sum(der) //nolint:gosec // see the import
@@ -133,7 +151,8 @@ func fileName(c *x509.Certificate) string {
 	if len(name) > 60 {
 		name = name[:60]
 	}
-	if strings.Trim(name, ".") == "" {
+	// A leading dot would hide the file.
+	if name = strings.TrimLeft(name, "."); name == "" {
 		name = "certificate"
 	}
 	return name + " [" + Thumbprint(c.Raw) + "].der"
