@@ -24,8 +24,10 @@ const (
 	// their own; beyond it the rows are read in the order of time and filtered.
 	maxBranches = 12
 	// sample is how many of the newest rows are looked at for values that may be
-	// common, before an index without an order is asked for all rows with them.
-	sample = 2000
+	// common, before an index without an order is asked for all rows with them;
+	// maxLook is how many when one in a hundred had the value.
+	sample  = 1000
+	maxLook = 20_000
 )
 
 // key is the place of a row in an order: (at, log, idx), or (pos, log, idx); one
@@ -146,28 +148,39 @@ const (
 	beforeArrival = ` AND (e.pos, e.log, e.idx) < (?, ?, ?)`
 )
 
+// behind is the condition on what comes after a key; none for the first page.
+func (k key) behind(arrival bool) (string, []any) {
+	switch {
+	case k == firstKey():
+		return ``, nil
+	case arrival:
+		return beforeArrival, []any{k.pos, k.log, k.idx}
+	}
+	return beforeTime, []any{k.at, k.at, k.log, k.idx}
+}
+
 // fetch reads up to n rows behind a key, newest first.
 func (f *filter) fetch(ctx context.Context, tx pgx.Tx, arrival bool, after key, n int) ([]placed, error) {
 	where, args := f.where(-1)
+	behind, behindArgs := after.behind(arrival)
 	if arrival {
-		return readRows(ctx, tx, `SELECT * FROM events e WHERE `+where+beforeArrival+byArrival+` LIMIT ?`, byArrival,
-			append(args, after.pos, after.log, after.idx, n)...)
+		return readRows(ctx, tx, `SELECT * FROM events e WHERE `+where+behind+byArrival+` LIMIT ?`, byArrival,
+			slices.Concat(args, behindArgs, []any{n})...)
 	}
-	behind := []any{after.at, after.at, after.log, after.idx}
 	if f.gin {
-		return f.fetchGIN(ctx, tx, behind, n)
+		return f.fetchGIN(ctx, tx, after, n)
 	}
 	branch := f.branch()
 	if branch < 0 {
-		return readRows(ctx, tx, `SELECT * FROM events e WHERE `+where+beforeTime+byTime+` LIMIT ?`, byTime,
-			append(append(args, behind...), n)...)
+		return readRows(ctx, tx, `SELECT * FROM events e WHERE `+where+behind+byTime+` LIMIT ?`, byTime,
+			slices.Concat(args, behindArgs, []any{n})...)
 	}
 	where, args = f.where(branch)
 	var selects []string
 	var all []any
 	for _, v := range f.sets[branch].values {
-		selects = append(selects, `(SELECT * FROM events e WHERE e.`+f.sets[branch].column+` = ? AND `+where+beforeTime+byTime+` LIMIT ?)`)
-		all = append(append(append(append(all, v), args...), behind...), n)
+		selects = append(selects, `(SELECT * FROM events e WHERE e.`+f.sets[branch].column+` = ? AND `+where+behind+byTime+` LIMIT ?)`)
+		all = slices.Concat(all, []any{v}, args, behindArgs, []any{n})
 	}
 	return readRows(ctx, tx, `SELECT * FROM (`+strings.Join(selects, ` UNION ALL `)+`) e`+byTime+` LIMIT ?`, byTime, append(all, n)...)
 }
@@ -175,17 +188,23 @@ func (f *filter) fetch(ctx context.Context, tx pgx.Tx, arrival bool, after key, 
 // fetchGIN looks at the newest rows first: of a common value enough are among
 // them. Else all rows with the value are taken from the index, which has no
 // order, and put in order; the planner knows neither.
-func (f *filter) fetchGIN(ctx context.Context, tx pgx.Tx, behind []any, n int) ([]placed, error) {
+func (f *filter) fetchGIN(ctx context.Context, tx pgx.Tx, after key, n int) ([]placed, error) {
 	where, args := f.where(-1)
+	behind, behindArgs := after.behind(false)
 	bounds, boundArgs := f.bounds()
-	newest := append(append(append(append([]any(nil), boundArgs...), behind...), sample), args...)
-	rows, err := readRows(ctx, tx, `SELECT * FROM (SELECT * FROM events e WHERE `+bounds+beforeTime+byTime+` LIMIT ?) e
-		WHERE `+where+byTime+` LIMIT ?`, byTime, append(newest, n)...)
-	if err != nil || len(rows) == n {
-		return rows, err
+	for look := sample; look > 0; {
+		rows, err := readRows(ctx, tx, `SELECT * FROM (SELECT * FROM events e WHERE `+bounds+behind+byTime+` LIMIT ?) e
+			WHERE `+where+byTime+` LIMIT ?`, byTime, slices.Concat(boundArgs, behindArgs, []any{look}, args, []any{n})...)
+		if err != nil || len(rows) == n {
+			return rows, err
+		}
+		if look > sample || len(rows) < sample/100 {
+			break
+		}
+		look = min(2*sample*n/len(rows), maxLook)
 	}
-	return readRows(ctx, tx, `WITH hits AS MATERIALIZED (SELECT * FROM events e WHERE `+where+beforeTime+`)
-		SELECT * FROM hits e`+byTime+` LIMIT ?`, byTime, append(append(args, behind...), n)...)
+	return readRows(ctx, tx, `WITH hits AS MATERIALIZED (SELECT * FROM events e WHERE `+where+`)
+		SELECT * FROM hits e WHERE true`+behind+byTime+` LIMIT ?`, byTime, slices.Concat(args, behindArgs, []any{n})...)
 }
 
 // branch chooses a column whose few values are read one by one: none when another
