@@ -174,7 +174,7 @@ func TestEveryStepSurvivesEveryFault(t *testing.T) {
 		s = run(whole, cfg, Options{PKI: certificates, Positions: sink}, sink)
 		check(t)
 	})
-	t.Run("the server restarts", func(t *testing.T) {
+	t.Run("the server restarts and its namespaces move", func(t *testing.T) {
 		restartServer(whole, server, sink, first+2)
 	})
 	if os.Getenv("LINEWATCH_SOAK") == "" {
@@ -207,7 +207,10 @@ func restartServer(t *testing.T, server *line, sink *record, first int64) {
 	before := answer(t, server, "count", "step")
 	reached(t, sink, before)
 	server.Kill(t)
-	again := startLine(t, map[string]any{"variables": steps, "every": 100, "alarm": false, "port": server.Port, "start": second})
+	// It also counts its namespaces anew: the nodes are found again by URI.
+	again := startLine(t, map[string]any{
+		"variables": steps, "every": 100, "alarm": false, "port": server.Port, "start": second, "extraNamespace": "urn:moved:in:between",
+	})
 	reached(t, sink, answer(t, again, "count", "step")+5)
 	last := answer(t, again, "count", "step")
 	reached(t, sink, last)

@@ -17,11 +17,11 @@ import (
 func TestNodeIdsMeanTheSameNodeWhateverTheServerCounts(t *testing.T) {
 	namespaces := []string{standardNamespace, "urn:server", "urn:vendor:press"}
 	for text, want := range map[string]string{
-		"nsu=urn:vendor:press;s=Line1.Press;State":       "ns=2;s=Line1.Press;State",
-		"nsu=urn:vendor:press;i=7":                       "ns=2;i=7",
-		"nsu=http://opcfoundation.org/UA/;i=2253":        "i=2253",
-		"ns=2;s=x":                                       "ns=2;s=x",
-		"i=2253":                                         "i=2253",
+		"nsu=urn:vendor:press;s=Line1.Press;State": "ns=2;s=Line1.Press;State",
+		"nsu=urn:vendor:press;i=7":                 "ns=2;i=7",
+		"nsu=http://opcfoundation.org/UA/;i=2253":  "i=2253",
+		"ns=2;s=x": "ns=2;s=x",
+		"i=2253":   "i=2253",
 		"ns=2;g=00112233-4455-6677-8899-AABBCCDDEEFF":    "ns=2;g=00112233-4455-6677-8899-AABBCCDDEEFF",
 		"nsu=urn:vendor:press;b=AAEC":                    "ns=2;b=AAEC",
 		"nsu=urn:vendor:press;s=with space = and ; more": "ns=2;s=with space = and ; more",

@@ -26,7 +26,7 @@ type line struct {
 	Certificate string `json:"certificate"`
 }
 
-func startLine(t *testing.T, options map[string]any) *line {
+func startLine(t testing.TB, options map[string]any) *line {
 	t.Helper()
 	text, err := json.Marshal(options)
 	require.NoError(t, err)
@@ -146,7 +146,7 @@ type running struct {
 }
 
 // run starts a source; stop leaves its session in the server, as a kill does.
-func run(t *testing.T, cfg config.OPCUA, opts Options, sink source.Sink) *running {
+func run(t testing.TB, cfg config.OPCUA, opts Options, sink source.Sink) *running {
 	t.Helper()
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))

@@ -94,6 +94,7 @@ func TestConfiguredSecurityWorksWithUserAndPassword(t *testing.T) {
 			server.ask(t, "state 1")
 		})
 	}
+	t.Run("an unknown server certificate is refused until it is trusted", func(t *testing.T) { untilTrusted(t, server) })
 	t.Run("a wrong password is refused with what to do, and tried seldom", func(t *testing.T) {
 		sink := newRecord()
 		s := run(t, secured(t, server.Endpoint, "Basic256Sha256", "SignAndEncrypt", "wrong"), Options{PKI: dir}, sink)
@@ -104,9 +105,7 @@ func TestConfiguredSecurityWorksWithUserAndPassword(t *testing.T) {
 	})
 }
 
-func TestAnUnknownServerCertificateIsRefusedUntilItIsTrusted(t *testing.T) {
-	t.Parallel()
-	server := secureLine(t, nil)
+func untilTrusted(t *testing.T, server *line) {
 	dir := t.TempDir()
 	sink := newRecord()
 	s := run(t, secured(t, server.Endpoint, "Basic256Sha256", "SignAndEncrypt", "press-secret"), Options{PKI: dir}, sink)
@@ -125,16 +124,15 @@ func TestAnUnknownServerCertificateIsRefusedUntilItIsTrusted(t *testing.T) {
 	sink.until(t, "the state", func() bool { return sink.newest("press.state") != nil })
 }
 
-func TestAServerThatOffersOnlyNoneIsNeverADowngrade(t *testing.T) {
-	t.Parallel()
-	server := startLine(t, map[string]any{"variables": 1, "alarm": false})
+func onlyNone(t *testing.T, server *line) {
+	before := answer(t, server, "count", "sessions")
 	sink := newRecord()
 	s := run(t, secured(t, server.Endpoint, "Basic256Sha256", "SignAndEncrypt", "press-secret"), Options{}, sink)
 	reason := refused(t, s)
 	require.Contains(t, reason, "does not offer Basic256Sha256/SignAndEncrypt, it offers None/None")
 	require.Contains(t, reason, "linewatch-agent opcua endpoints "+server.Endpoint)
 	require.Empty(t, sink.newest("press.state"))
-	require.Equal(t, int64(0), answer(t, server, "count", "sessions"))
+	require.Equal(t, before, answer(t, server, "count", "sessions"))
 }
 
 func TestNoneWithoutPermissionIsAMistakeOfTheConfiguration(t *testing.T) {

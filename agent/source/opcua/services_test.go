@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/linewatch/linewatch/agent/config"
-	"github.com/linewatch/linewatch/agent/source"
 	"github.com/linewatch/linewatch/agent/source/opcua/pki"
 )
 
@@ -175,18 +174,4 @@ func (v *visitors) leave(t *testing.T) {
 		ch.close()
 	}
 	v.channels = nil
-}
-
-func TestANamespaceThatMovesIsFoundAgain(t *testing.T) {
-	t.Parallel()
-	server := startLine(t, map[string]any{"variables": 1, "alarm": false})
-	sink := newRecord()
-	s := run(t, insecure(server.Endpoint, stateNode()), Options{}, sink)
-	sink.until(t, "the state", func() bool { return sink.newest("press.state") == int64(1) })
-	server.Kill(t)
-	again := startLine(t, map[string]any{"variables": 1, "alarm": false, "port": server.Port, "extraNamespace": "urn:moved:in:between"})
-	again.ask(t, "state 9")
-	sink.until(t, "the state of the moved node", func() bool { return sink.newest("press.state") == int64(9) })
-	require.Len(t, sink.occurrences("audit.gap"), 1)
-	require.Equal(t, source.StateConnected, s.Health().State)
 }

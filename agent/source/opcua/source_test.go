@@ -14,8 +14,38 @@ import (
 	"github.com/linewatch/linewatch/agent/source"
 )
 
-func TestChangesOfARealServerReachTheSink(t *testing.T) {
-	server := startLine(t, map[string]any{"variables": 3, "extraNamespace": "urn:other"})
+// openLine is the server that the tests below share: small portions, an alarm.
+func openLine(t *testing.T) *line {
+	t.Helper()
+	return startLine(t, map[string]any{"variables": 30, "extraNamespace": "urn:other", "itemsPerCall": 7, "readsPerCall": 5})
+}
+
+func TestOneServerManyWays(t *testing.T) {
+	t.Parallel()
+	server := openLine(t)
+	t.Run("changes and bad quality reach the sink", func(t *testing.T) { changes(t, server) })
+	t.Run("a server that offers only None is never a downgrade", func(t *testing.T) { onlyNone(t, server) })
+	t.Run("large groups are asked for in the portions that the server takes", func(t *testing.T) {
+		sink := newRecord()
+		s := run(t, insecure(server.Endpoint, stepNodes(30)...), Options{}, sink)
+		sink.until(t, "all values", func() bool { return sink.newest("step.29") != nil && sink.newest("step.0") != nil })
+		s.stop()
+		var limits struct {
+			Groups []GroupReport `json:"groups"`
+		}
+		require.NoError(t, json.Unmarshal(s.Health().Limits, &limits))
+		require.Equal(t, 30, limits.Groups[0].Nodes)
+		require.Empty(t, limits.Groups[0].Warnings)
+	})
+	t.Run("a node that is not there stops nobody and is taken when it comes", func(t *testing.T) { badNode(t, server) })
+	t.Run("alarms come, are acknowledged by nobody, and go", func(t *testing.T) { alarms(t, server) })
+	t.Run("a sink that refuses loses nothing and pauses publishing", func(t *testing.T) { backpressure(t, server) })
+	t.Run("an agent that dies with notifications in memory loses none", func(t *testing.T) { heldAtDeath(t, server) })
+	t.Run("a queue that overflows in the server is declared", func(t *testing.T) { overflows(t, server) })
+	t.Run("the tools", func(t *testing.T) { tools(t, server) })
+}
+
+func changes(t *testing.T, server *line) {
 	sink := newRecord()
 	s := run(t, insecure(server.Endpoint,
 		config.OPCUANode{ID: "nsu=urn:linewatch:test;s=Line1.Press.State", As: "press.state", Event: "equipment.status", Map: map[int64]string{1: "running"}},
@@ -42,35 +72,7 @@ func TestChangesOfARealServerReachTheSink(t *testing.T) {
 	})
 	require.Len(t, sink.occurrences("channel.insecure"), 1)
 	require.Empty(t, sink.occurrences("audit.gap"))
-}
-
-// openLine is the server that the tests below share: small portions, an alarm.
-func openLine(t *testing.T) *line {
-	t.Helper()
-	return startLine(t, map[string]any{"variables": 30, "extraNamespace": "urn:other", "itemsPerCall": 7, "readsPerCall": 5})
-}
-
-func TestOneServerManyWays(t *testing.T) {
-	t.Parallel()
-	server := openLine(t)
-	t.Run("large groups are asked for in the portions that the server takes", func(t *testing.T) {
-		sink := newRecord()
-		s := run(t, insecure(server.Endpoint, stepNodes(30)...), Options{}, sink)
-		sink.until(t, "all values", func() bool { return sink.newest("step.29") != nil && sink.newest("step.0") != nil })
-		s.stop()
-		var limits struct {
-			Groups []GroupReport `json:"groups"`
-		}
-		require.NoError(t, json.Unmarshal(s.Health().Limits, &limits))
-		require.Equal(t, 30, limits.Groups[0].Nodes)
-		require.Empty(t, limits.Groups[0].Warnings)
-	})
-	t.Run("a node that is not there stops nobody and is taken when it comes", func(t *testing.T) { badNode(t, server) })
-	t.Run("alarms come, are acknowledged by nobody, and go", func(t *testing.T) { alarms(t, server) })
-	t.Run("a sink that refuses loses nothing and pauses publishing", func(t *testing.T) { backpressure(t, server) })
-	t.Run("an agent that dies with notifications in memory loses none", func(t *testing.T) { heldAtDeath(t, server) })
-	t.Run("a queue that overflows in the server is declared", func(t *testing.T) { overflows(t, server) })
-	t.Run("the tools", func(t *testing.T) { tools(t, server) })
+	server.ask(t, "good")
 }
 
 func badNode(t *testing.T, server *line) {
