@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -74,29 +75,30 @@ type dropCounter struct {
 	known bool
 }
 
-func newCommitter(s *Source, sink source.Sink) (*committer, error) {
+func newCommitter(s *Source, sink source.Sink) *committer {
 	c := &committer{
 		s: s, sink: sink, win: newWindow(), kept: map[uint64]uint64{}, keptNew: map[uint64]bool{},
 		set: map[string][]byte{}, drop: map[string]bool{},
 	}
 	if s.o.Positions == nil {
-		return c, nil
+		return c
 	}
 	stored := s.o.Positions.Positions(s.cfg.Name)
 	for _, key := range slices.Sorted(maps.Keys(stored)) {
+		// A damaged key is forgotten: at the worst a message is stored twice, while a
+		// source that would not start loses them all.
 		if err := c.restore(key, stored[key]); err != nil {
-			return nil, fmt.Errorf("mqtt %s: %w", s.cfg.Name, err)
+			s.log.Error("a stored position can't be read and is left out", "error", err)
+			c.drop[key] = true
 		}
 	}
-	return c, nil
+	return c
 }
 
 func (c *committer) restore(key string, value []byte) error {
 	switch {
-	case key == keyConn && len(value) == 4:
-		c.conn = binary.BigEndian.Uint32(value)
-	case key == keyAlive && len(value) == 8:
-		c.aliveAt = time.UnixMilli(int64(binary.BigEndian.Uint64(value))).UTC()
+	case key == keyConn || key == keyAlive || strings.HasPrefix(key, keptPrefix):
+		return c.restoreNumber(key, value)
 	case key == keyDropped:
 		if err := json.Unmarshal(value, &c.dropped); err != nil {
 			return fmt.Errorf("position %s is damaged: %w", key, err)
@@ -104,16 +106,28 @@ func (c *committer) restore(key string, value []byte) error {
 		c.dropped.known = true
 	case key == keyFilters:
 		c.oldFilters = strings.Split(string(value), "\n")
-	case strings.HasPrefix(key, keptPrefix) && len(value) == 8:
-		var topic uint64
-		if _, err := fmt.Sscanf(key, keptPrefix+"%016x", &topic); err != nil {
-			return fmt.Errorf("position %s is damaged: %w", key, err)
-		}
-		c.kept[topic] = binary.BigEndian.Uint64(value)
 	case strings.HasPrefix(key, slotPrefix):
 		return c.win.restore(key, value)
 	}
 	return nil // a key of a newer version is kept and not used
+}
+
+// restoreNumber restores the keys whose value is one big-endian number.
+func (c *committer) restoreNumber(key string, value []byte) error {
+	switch {
+	case key == keyConn && len(value) == 4:
+		c.conn = binary.BigEndian.Uint32(value)
+		return nil
+	case key == keyAlive && len(value) == 8:
+		c.aliveAt = time.UnixMilli(int64(binary.BigEndian.Uint64(value))).UTC()
+		return nil
+	}
+	topic, err := strconv.ParseUint(strings.TrimPrefix(key, keptPrefix), 16, 64)
+	if err != nil || len(value) != 8 {
+		return fmt.Errorf("position %s is damaged", key)
+	}
+	c.kept[topic] = binary.BigEndian.Uint64(value)
+	return nil
 }
 
 func (c *committer) run(ctx context.Context) {

@@ -135,10 +135,7 @@ func (s *Source) Run(ctx context.Context, sink source.Sink) error {
 	if s.invalid != nil {
 		return s.invalid
 	}
-	c, err := newCommitter(s, sink)
-	if err != nil {
-		return err
-	}
+	c := newCommitter(s, sink)
 	var wg sync.WaitGroup
 	k := newConnector(s, c.conn, c.aliveAt, c.oldFilters)
 	wg.Go(func() { k.run(ctx) })

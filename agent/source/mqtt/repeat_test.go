@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/linewatch/linewatch/agent/source"
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/peertest"
 )
@@ -104,4 +106,42 @@ func TestQoSTwoIsAcknowledgedInBothStepsAndStoredOnce(t *testing.T) {
 	waitFor(t, "the rest", func() bool { return len(sink.messages()) >= 150 })
 	require.Len(t, sink.messages(), 150)
 	require.NotZero(t, s.Health().Repeats)
+}
+
+func TestTwentyBrokenConnectionsLeaveNothingBehindAndLoseNothing(t *testing.T) {
+	b := peertest.Mosquitto(t, peertest.MosquittoConfig{})
+	sink, w := newRecorder(), &wiretap{conns: make(chan net.Conn, 30)}
+	s := start(t, plantTopics(b.URL), sink, func(o *Options) { o.Dial = w.dial }).connected(t)
+	pub := publisher(t, b.URL)
+	conn := <-w.conns
+	before := runtime.NumGoroutine()
+	for i := range 20 {
+		publish(t, pub, "plant/line3/quality", false, fmt.Sprintf(`{"panel":%d}`, i))
+		require.NoError(t, conn.Close())
+		conn = <-w.conns
+	}
+	waitFor(t, "all messages", func() bool { return len(sink.messages()) >= 20 })
+	require.Len(t, sink.messages(), 20)
+	waitFor(t, "connected", func() bool { return s.Health().State == source.StateConnected })
+	waitFor(t, "no goroutine left behind", func() bool { return runtime.NumGoroutine() <= before+3 })
+	require.Empty(t, sink.occurrences(event.TypeSourceDuplicateClient), "a reset is no second client")
+	require.NotEmpty(t, sink.occurrences(event.TypeCommLost))
+}
+
+func FuzzAnyStoredPositionLetsTheSourceStart(f *testing.F) {
+	for _, key := range []string{keyConn, keyAlive, keyDropped, keyFilters, keptPrefix + "00000000000000aa", slotKey(1), slotPrefix + "x", "new"} {
+		f.Add(key, []byte("12345678"))
+		f.Add(key, []byte{0, 0, 0, 1})
+	}
+	f.Add(slotKey(7), make([]byte, 3*entryBytes))
+	f.Fuzz(func(t *testing.T, key string, value []byte) {
+		sink := newRecorder()
+		sink.stored["uns"] = map[string][]byte{key: value}
+		s := New(plantTopics("tcp://b"), Options{Station: "a/b/line3/d", Positions: sink})
+		c := newCommitter(s, sink)
+		c.win.add(1, 2, 3, c.set, c.drop)
+		if len(c.win.slots) == 0 {
+			t.Fatal("no slot")
+		}
+	})
 }
