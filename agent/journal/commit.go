@@ -102,7 +102,9 @@ func (j *Journal) commit(b *batch) error {
 		if errors.Is(err, berrors.ErrMaxSizeReached) { // the estimate was too low
 			f := j.files[len(j.files)-1]
 			if err = j.startFile(f.seq + max(1, j.leavesIn(f))); err == nil {
-				err = j.write(b)
+				if err = j.write(b); err != nil {
+					err = j.afterError(b, err)
+				}
 			}
 		}
 	}
@@ -344,21 +346,74 @@ func (j *Journal) dirtyReceipts() map[string]receipt {
 // afterError is called with the live file in an unknown state: it is closed,
 // opened again and compared with the batch. After a failed sync the pages may
 // look written and not be; so a batch that seems to be there is written once
-// more, to other pages.
+// more, to other pages. When that can't be done either the batch stays in doubt:
+// its callers are told that it failed, and it is taken back before the next commit.
 func (j *Journal) afterError(b *batch, cause error) error {
-	j.log.Warn("journal commit failed, reopening", "error", cause)
-	j.closeLive()
-	landed, err := j.reopen(b)
-	if err != nil {
-		return errors.Join(cause, err)
-	}
-	if !landed {
-		return cause
-	}
-	if err := j.write(b); err != nil {
+	for range 3 {
+		j.log.Warn("journal commit failed, reopening", "error", cause)
+		j.doubt = b
 		j.closeLive()
-		return errors.Join(cause, err)
+		landed, err := j.reopen(b)
+		if err != nil {
+			return errors.Join(cause, err)
+		}
+		if !landed {
+			j.doubt = nil
+			return cause
+		}
+		if err = j.write(b); err == nil {
+			j.doubt = nil
+			j.log.Info("journal commit found after reopening, written again")
+			return nil
+		}
+		cause = errors.Join(cause, err)
 	}
-	j.log.Info("journal commit found after reopening, written again")
-	return nil
+	j.closeLive()
+	return cause
+}
+
+// takeBack removes a batch from the file whose callers were told that it failed.
+// It was never published: nobody outside has seen its checkpoints.
+func (j *Journal) takeBack(b *batch) error {
+	return j.live.update(func(tx *bolt.Tx) error {
+		for _, p := range b.parts {
+			if j.logs[p.log.id] == nil {
+				if err := tx.DeleteBucket([]byte(leafPrefix + p.log.id)); err != nil {
+					return err
+				}
+				if err := tx.Bucket([]byte(bucketLogs)).Delete([]byte(p.log.id)); err != nil {
+					return err
+				}
+				continue
+			}
+			c := tx.Bucket([]byte(leafPrefix + p.log.id)).Cursor()
+			for k, _ := c.Seek(leafKey(p.log.size)); k != nil; k, _ = c.Seek(leafKey(p.log.size)) {
+				if err := c.Delete(); err != nil {
+					return err
+				}
+			}
+		}
+		for _, at := range b.positions {
+			back := source.Position{Source: at.Source, Set: j.positions[at.Source]}
+			for key := range at.Set {
+				if _, ok := back.Set[key]; !ok {
+					back.Delete = append(back.Delete, key)
+				}
+			}
+			if err := putPosition(tx.Bucket([]byte(bucketPositions)), back); err != nil {
+				return err
+			}
+		}
+		for _, l := range b.changed {
+			if err := tx.Bucket([]byte(bucketLogs)).Put([]byte(l.id), encode(l.rec)); err != nil {
+				return err
+			}
+		}
+		for _, p := range b.puts {
+			if err := tx.Bucket([]byte(p.bucket)).Delete(p.key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

@@ -130,6 +130,7 @@ type Journal struct {
 	pending  []source.Position // positions without events, for the next commit
 	oldest   time.Time         // of pending
 	lastWork time.Time         // of the last commit, for gentle
+	doubt    *batch            // failed, and perhaps on disk
 	retryAt  time.Time         // before this time a failed live file isn't tried again
 	commits  uint64
 	written  uint64 // leaf bytes

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -76,7 +77,20 @@ func (j *Journal) heartbeat(reason string) (Leaf, error) {
 	})
 }
 
+// Farewell writes the last heartbeat while it can still be forwarded; Close then
+// adds none.
+func (j *Journal) Farewell(ctx context.Context) error {
+	return j.do(ctx, func() error {
+		j.beat("stop")
+		j.opts.Heartbeat = -1 // read by the writer alone, which runs this
+		return nil
+	})
+}
+
 func (j *Journal) beat(reason string) {
+	if j.opts.Heartbeat < 0 {
+		return
+	}
 	leaf, err := j.heartbeat(reason)
 	if err == nil {
 		err = j.commitOwn([]Leaf{leaf})

@@ -215,11 +215,22 @@ func (j *Journal) ensureLive() error {
 	if now := time.Now(); now.Before(j.retryAt) {
 		return errors.New("journal file is not open after a failure")
 	}
-	_, err := j.reopen(&batch{})
+	doubt := j.doubt
+	if doubt == nil {
+		doubt = &batch{}
+	}
+	landed, err := j.reopen(doubt)
+	if err == nil && landed {
+		if err = j.takeBack(doubt); err != nil {
+			j.closeLive()
+		}
+	}
 	if err != nil {
 		j.retryAt = time.Now().Add(retryLive)
+		return err
 	}
-	return err
+	j.doubt = nil
+	return nil
 }
 
 // reopen opens the live file after a failed commit and compares it with memory:

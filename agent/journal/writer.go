@@ -1,8 +1,10 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/linewatch/linewatch/agent/source"
@@ -108,7 +110,7 @@ func (j *Journal) do(ctx context.Context, fn func() error) error {
 // run is the one writer.
 func (j *Journal) run() {
 	defer close(j.ended)
-	beat := time.NewTicker(j.opts.Heartbeat)
+	beat := time.NewTicker(cmp.Or(max(0, j.opts.Heartbeat), math.MaxInt64))
 	defer beat.Stop()
 	check := time.NewTicker(checkEvery)
 	defer check.Stop()
@@ -189,7 +191,8 @@ func (j *Journal) flushPositions() {
 	}
 }
 
-// finish answers what is queued, writes the last heartbeat and closes.
+// finish answers what is queued, writes the last heartbeat and what else has
+// waited for a commit, and closes.
 func (j *Journal) finish() {
 	for {
 		select {
@@ -202,6 +205,11 @@ func (j *Journal) finish() {
 	}
 	j.beat("stop")
 	j.flushPositions()
+	if len(j.dirtyReceipts()) > 0 { // so that the next start knows what was sent
+		if err := j.commit(&batch{}); err != nil {
+			j.log.Warn("receipts not written", "error", err)
+		}
+	}
 	j.dbMu.Lock()
 	defer j.dbMu.Unlock()
 	if j.live != nil {
