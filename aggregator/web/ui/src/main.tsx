@@ -39,6 +39,16 @@ function Themed() {
   )
 }
 
+// After an upgrade of the server an open page may ask for a part that is gone:
+// the new page has it. Once a minute at most, so that a real fault is not a loop.
+addEventListener('vite:preloadError', event => {
+  const last = Number(sessionStorage.getItem('linewatch.reloaded') ?? 0)
+  if (Date.now() - last < 60_000) return
+  event.preventDefault()
+  sessionStorage.setItem('linewatch.reloaded', String(Date.now()))
+  location.reload()
+})
+
 createRoot(document.getElementById('root')!).render(
   <StrictMode>
     <QueryClientProvider client={queries}>

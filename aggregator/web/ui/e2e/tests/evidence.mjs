@@ -2,12 +2,13 @@ import { assert, quiet, selected, until } from './help.mjs'
 
 const fault = mock => [...mock.world.events].reverse().find(e => e.leaf.event_type === 'equipment.fault')
 const checks = page => page.locator('.checks li').evaluateAll(all => all.map(li => li.dataset.ok))
+const verdict = (page, text) => page.locator('.verdict', { hasText: text }).waitFor()
 const proved = ['true', 'true', 'true', 'true']
 
 export const tests = [
   ['a deep link opens the event with its four checks', async ({ mock, page, open }) => {
     await open('/events?ev=' + fault(mock).leaf.id, '.checks')
-    await page.getByText('Agrees with itself, not anchored').waitFor()
+    await verdict(page, 'Agrees with itself, not anchored')
     assert.deepEqual(await checks(page), proved)
     await page.getByText(/Checked here in .* \(WebCrypto\), not by the server/).waitFor()
     await page.getByText('linewatch-verify --trust FILE').waitFor()
@@ -21,18 +22,18 @@ export const tests = [
     await load('station nonsense')
     await page.getByText('This trust file can’t be used').waitFor()
     await load(mock.world.trustFile())
-    await page.getByText('Unchanged since the station signed it').waitFor()
+    await verdict(page, 'Unchanged since the station signed it')
     await page.reload()
-    await page.getByText('Unchanged since the station signed it').waitFor()
+    await verdict(page, 'Unchanged since the station signed it')
     await page.getByRole('button', { name: 'Forget trust file' }).click()
-    await page.getByText('Agrees with itself, not anchored').waitFor()
+    await verdict(page, 'Agrees with itself, not anchored')
   }, quiet],
 
   ['an event that the server changed is refused', async ({ mock, page, open }) => {
     const id = fault(mock).leaf.id
     mock.tamper = id
     await open('/events?ev=' + id, '.checks')
-    await page.getByText('Does not match its seal').waitFor()
+    await verdict(page, 'Does not match its seal')
     assert.deepEqual(await checks(page), ['true', 'true', 'true', 'false'])
   }, quiet],
 

@@ -12,6 +12,9 @@ import { shortStation, useWords, type Words } from './words'
 
 export interface ListHandle { toTop(): void; reveal(key: string): void }
 
+/** Height of the line with the names of the columns, as in events.css. */
+const HEAD = 34
+
 /** Too narrow for columns: two lines a row. */
 const slim = matchMedia('(max-width: 640px)')
 
@@ -35,11 +38,13 @@ export function EventList({ ref, feed, view, cursor, filtered, onOpen, onTerm, o
   const { density } = useSettings()
   const scroller = useRef<HTMLDivElement>(null)
   const narrow = useMatch(slim)
+  const head = narrow ? 0 : HEAD
   const rowHeight = narrow ? 60 : density === 'touch' ? 48 : 34
   const rows = view.rows
   // Slots are keyed by place, not by event: new rows change text, not elements.
   const virtual = useVirtualizer({
     count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => rowHeight, overscan: 8,
+    scrollMargin: head, scrollPaddingStart: head,
   })
   useEffect(() => virtual.measure(), [rowHeight, virtual])
   const handle = useCallback((): ListHandle => ({
@@ -59,19 +64,21 @@ export function EventList({ ref, feed, view, cursor, filtered, onOpen, onTerm, o
   const onScroll = () => { if ((scroller.current?.scrollTop ?? 0) > 0) feed.pause() }
   const now = link.now()
   return (
-    <div className="list" role="grid" aria-label={t.events.list} aria-rowcount={rows.length + 1} data-stale={stale}>
-      <div className="list-head" role="row" aria-rowindex={1}>
-        <span role="columnheader">{t.events.time}</span>
-        <span role="columnheader"><span className="hidden-visually">{t.detail.severity}</span></span>
-        <span role="columnheader">{t.events.station}</span>
-        <span role="columnheader">{t.events.what}</span>
-      </div>
-      <div className="list-body" ref={scroller} onScroll={onScroll} role="rowgroup" tabIndex={0} aria-label={t.events.list}>
-        <div className="list-space" role="presentation" style={{ height: virtual.getTotalSize() }}>
-          {items.map(item => {
-            const e = rows[item.index]!
-            return <Row key={item.index} e={e} top={item.start} index={item.index} chosen={e.key === cursor} words={words} today={now} onOpen={onOpen} onTerm={onTerm} />
-          })}
+    <div className="list" data-stale={stale}>
+      <div className="list-body" ref={scroller} onScroll={onScroll}>
+        <div className="list-grid" role="grid" tabIndex={0} aria-label={t.events.list} aria-rowcount={rows.length + 1}>
+          <div className="list-head" role="row" aria-rowindex={1}>
+            <span role="columnheader">{t.events.time}</span>
+            <span role="columnheader"><span className="hidden-visually">{t.detail.severity}</span></span>
+            <span role="columnheader">{t.events.station}</span>
+            <span role="columnheader">{t.events.what}</span>
+          </div>
+          <div className="list-space" role="rowgroup" style={{ height: virtual.getTotalSize() }}>
+            {items.map(item => {
+              const e = rows[item.index]!
+              return <Row key={item.index} e={e} top={item.start - head} index={item.index} chosen={e.key === cursor} words={words} today={now} onOpen={onOpen} onTerm={onTerm} />
+            })}
+          </div>
         </div>
         <Foot feed={feed} view={view} filtered={filtered} onClear={onClear} explain={explain} />
       </div>
