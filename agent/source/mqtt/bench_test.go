@@ -1,9 +1,12 @@
+//go:build unix
+
 package mqtt_test
 
 import (
 	"context"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -43,8 +46,32 @@ func fill(b *testing.B, url, clientID string) {
 	}
 }
 
+// meter sums up the processor time of the measured parts of a benchmark; the
+// broker is another process and does not count.
+type meter struct {
+	b     *testing.B
+	begin time.Duration
+	sum   time.Duration
+}
+
+func (m *meter) cpu() time.Duration {
+	var u syscall.Rusage
+	require.NoError(m.b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func (m *meter) start() { m.begin = m.cpu(); m.b.StartTimer() }
+func (m *meter) stop()  { m.b.StopTimer(); m.sum += m.cpu() - m.begin }
+
+func (m *meter) report() {
+	n := float64(drained) * float64(m.b.N)
+	m.b.ReportMetric(n/m.b.Elapsed().Seconds(), "msg/s")
+	m.b.ReportMetric(m.sum.Seconds()/n*1e6, "cpu-s/million")
+}
+
 // BenchmarkDrainToTheJournal: from the broker's queue to signed, durable and acknowledged.
 func BenchmarkDrainToTheJournal(b *testing.B) {
+	m := &meter{b: b}
 	for b.Loop() {
 		b.StopTimer()
 		broker := peertest.Mosquitto(b, peertest.MosquittoConfig{Text: limitless})
@@ -57,24 +84,25 @@ func BenchmarkDrainToTheJournal(b *testing.B) {
 		ctx, cancel := context.WithCancel(b.Context())
 		done := make(chan error, 1)
 		changed := j.Changed()
-		b.StartTimer()
+		m.start()
 		go func() { done <- s.Run(ctx, p.Sink("uns")) }()
 		for size(j) < drained {
 			<-changed
 			changed = j.Changed()
 		}
-		b.StopTimer()
+		m.stop()
 		cancel()
 		require.NoError(b, <-done)
 		require.NoError(b, j.Close())
 		broker.Stop(b)
 		b.StartTimer()
 	}
-	b.ReportMetric(float64(drained)*float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+	m.report()
 }
 
 // BenchmarkDrainToNowhere is the limit: a subscriber of the library that does nothing.
 func BenchmarkDrainToNowhere(b *testing.B) {
+	m := &meter{b: b}
 	for b.Loop() {
 		b.StopTimer()
 		broker := peertest.Mosquitto(b, peertest.MosquittoConfig{Text: limitless})
@@ -87,13 +115,13 @@ func BenchmarkDrainToNowhere(b *testing.B) {
 				}
 			})
 		client := paho.NewClient(o)
-		b.StartTimer()
+		m.start()
 		client.Connect()
 		<-all
-		b.StopTimer()
+		m.stop()
 		client.Disconnect(100)
 		broker.Stop(b)
 		b.StartTimer()
 	}
-	b.ReportMetric(float64(drained)*float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+	m.report()
 }
