@@ -97,10 +97,10 @@ func OpenJournal(ctx context.Context, cfg config.Config, log *slog.Logger) (*jou
 	if err != nil {
 		return nil, err
 	}
-	return openJournal(ctx, cfg, id, log)
+	return openJournal(ctx, cfg, id, log, func(o *journal.Options) { o.Heartbeat = -1 }) // looking is no sign of life
 }
 
-func openJournal(ctx context.Context, cfg config.Config, id *enrol.Identity, log *slog.Logger) (*journal.Journal, error) {
+func openJournal(ctx context.Context, cfg config.Config, id *enrol.Identity, log *slog.Logger, change ...func(*journal.Options)) (*journal.Journal, error) {
 	o := journal.Options{
 		Dir: filepath.Join(cfg.DataDir, "journal"), Gentle: cfg.Journal.Commit == "gentle", Refill: cfg.Journal.Refill,
 		Signer: id.LogKey, AgentID: id.AgentID, Station: cfg.Station, Version: version.String(), Logger: log, Boot: identity.Boot,
@@ -120,6 +120,9 @@ func openJournal(ctx context.Context, cfg config.Config, id *enrol.Identity, log
 			return nil, fmt.Errorf("journal.quota: %w", err)
 		}
 		o.Quota = int64(quota)
+	}
+	for _, c := range change {
+		c(&o)
 	}
 	return journal.Open(ctx, o)
 }
@@ -154,7 +157,7 @@ func (a *Agent) run(ctx context.Context) error {
 	err := listening.Wait()
 	a.stopped(makeCtx)
 	stopMaking()
-	err = errors.Join(err, making.Wait())
+	err = errors.Join(err, making.Wait(), a.journal.Farewell(sendCtx))
 	a.drain(sendCtx)
 	stopSending()
 	return errors.Join(err, sending.Wait())
