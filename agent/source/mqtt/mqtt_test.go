@@ -243,3 +243,17 @@ func TestASubscriptionThatIsNoLongerConfiguredIsGivenUp(t *testing.T) {
 	waitFor(t, "the configured one", func() bool { return len(sink.messages()) == 1 })
 	require.Zero(t, s.unmatched.Load())
 }
+
+func TestABrokerThatIsAbsentAtTheStartIsOneLostAndOneRestored(t *testing.T) {
+	b := peertest.Mosquitto(t, peertest.MosquittoConfig{})
+	b.Stop(t)
+	sink := newRecorder()
+	s := start(t, plantTopics(b.URL), sink)
+	waitFor(t, "comm.lost", func() bool { return len(sink.occurrences(event.TypeCommLost)) == 1 })
+	require.Equal(t, source.StateConnecting, s.Health().State)
+	require.Contains(t, s.Health().Reason, "connection refused")
+	b.Start(t)
+	waitFor(t, "comm.restored", func() bool { return len(sink.occurrences(event.TypeCommRestored)) == 1 })
+	require.Len(t, sink.occurrences(event.TypeCommLost), 1)
+	require.Empty(t, sink.occurrences(event.TypeAuditGap), "nothing was promised yet")
+}
