@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/event"
@@ -277,7 +276,7 @@ func (s *Service) welcome(ctx context.Context, a store.Agent, c candidate, tok s
 // enrolledEvent proves a station's key: it is what a trust file leads to.
 func enrolledEvent(a store.Agent, by string) event.Event {
 	key := a.Keys[len(a.Keys)-1].Public
-	e := eventOf(typeEnrolled, map[string]any{"agentId": a.ID, "station": a.Station,
+	e := eventOf(event.TypeAgentEnrolled, map[string]any{"agentId": a.ID, "station": a.Station,
 		"publicKey": base64.StdEncoding.EncodeToString(key), "fingerprint": evidence.Fingerprint(key), "by": by,
 		"host": a.Host, "version": a.Version, "scope": stringsOf(a.Scope), "predecessor": a.Predecessor, "certificateUntil": a.NotAfter})
 	e.Station = a.Station
@@ -331,6 +330,3 @@ func (s *Service) PseudonymKeys(a store.Agent) ([]wire.PseudonymKey, error) {
 func (s *Service) RenewDue(a store.Agent) bool {
 	return !a.NotAfter.IsZero() && s.now().Add(RenewBefore).After(a.NotAfter)
 }
-
-// until formats a time for people.
-func until(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -3,6 +3,7 @@ package enrol
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -122,7 +123,7 @@ func (s *Service) adopt(ctx context.Context, a *store.Agent, change *store.Chang
 	}
 	delete(claims, a.ID)
 	a.Machine, a.CSR, a.Host, a.TLSKey = c.Machine, []byte(c.CSR), c.Host, nil
-	data, err := jsonOf(claims)
+	data, err := json.Marshal(claims)
 	if err != nil {
 		return err
 	}
@@ -154,7 +155,7 @@ func revokedEvent(a store.Agent, by, reason string) event.Event {
 	if len(a.Keys) > 0 {
 		key = base64.StdEncoding.EncodeToString(a.Keys[len(a.Keys)-1].Public)
 	}
-	e := eventOf(typeRevoked, map[string]any{"agentId": a.ID, "keyId": fingerprint(a), "publicKey": key,
+	e := eventOf(event.TypeAgentRevoked, map[string]any{"agentId": a.ID, "keyId": fingerprint(a), "publicKey": key,
 		"by": by, "reason": reason, "station": a.Station})
 	e.Station = a.Station
 	return e

@@ -118,7 +118,7 @@ func (s *Service) claimed(ctx context.Context, change *store.Change, a store.Age
 	var events []event.Event
 	if now.Sub(cl.Alerted) >= alertEvery {
 		cl.Alerted = now
-		e := eventOf(typeTamper, map[string]any{"agentId": a.ID, "what": "cloned identity",
+		e := eventOf(event.TypeAgentTamper, map[string]any{"agentId": a.ID, "what": "cloned identity",
 			"evidence": "another machine presented the identity of " + a.ID + "; it waits for approval, the original goes on",
 			"host":     c.req.Host, "claimant": c.req.AgentID, "originalHost": a.Host, "station": a.Station})
 		e.SourceIP, e.Station = from.Address, a.Station

@@ -33,16 +33,6 @@ const (
 	maxBodySize = 256 << 10
 )
 
-// Types of the ledger events that enrolment causes.
-const (
-	typeEnrolled   = "agent.enrolled"
-	typeRevoked    = "agent.revoked"
-	typeTamper     = "agent.tamper"
-	typeRejected   = "ingest.rejected"
-	typeRegistered = "log.registered"
-	typeKey        = "key.lifecycle"
-)
-
 // Store is what enrolment reads; all writing goes through the Ledger.
 type Store interface {
 	Agent(ctx context.Context, id string) (store.Agent, error)
@@ -160,7 +150,7 @@ func (s *Service) expire(ctx context.Context) {
 		s.log.Warn("old pseudonym keys not destroyed", slog.Any("error", err))
 	}
 	for _, name := range gone {
-		e := eventOf(typeKey, map[string]any{"keyId": name, "action": "destroyed", "kind": "pseudonym key",
+		e := eventOf(event.TypeKeyLifecycle, map[string]any{"keyId": name, "action": "destroyed", "kind": "pseudonym key",
 			"by": "aggregator", "approver": ""})
 		if _, err := s.opts.Ledger.Commit(ctx, store.Change{}, e); err != nil {
 			s.log.Warn("destroyed key not in the ledger", slog.String("key", name), slog.Any("error", err))

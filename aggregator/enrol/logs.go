@@ -131,7 +131,7 @@ func registeredEvent(a store.Agent, reg wire.LogRegistration) (event.Event, erro
 	if err != nil {
 		return event.Event{}, denied(http.StatusBadRequest, "registration: %v", err)
 	}
-	return event.Event{Type: typeRegistered, Class: event.Security, Data: data}, nil
+	return event.Event{Type: event.TypeLogRegistered, Class: event.Security, Data: data}, nil
 }
 
 // StateOf is a log's state as agents are told it.

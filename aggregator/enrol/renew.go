@@ -6,13 +6,14 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/linewatch/linewatch/aggregator/store"
+	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/identity"
 	"github.com/linewatch/linewatch/shared/wire"
 )
@@ -47,12 +48,12 @@ func (s *Service) Renew(ctx context.Context, a store.Agent, leaf *x509.Certifica
 	if err := s.issueAfter(&a, leaf); err != nil {
 		return wire.EnrolResponse{}, err
 	}
-	data := map[string]any{"keyId": hexOf(a.TLSKey[:sha256.Size]), "action": "renewed", "kind": "agent certificate", "by": a.ID,
+	data := map[string]any{"keyId": hex.EncodeToString(a.TLSKey[:sha256.Size]), "action": "renewed", "kind": "agent certificate", "by": a.ID,
 		"approver": "", "station": a.Station, "until": a.NotAfter}
 	if now.After(leaf.NotAfter) {
-		data["expiredSince"] = until(leaf.NotAfter)
+		data["expiredSince"] = leaf.NotAfter.UTC()
 	}
-	if _, err := s.opts.Ledger.Commit(ctx, store.Change{Agents: []store.Agent{a}}, eventOf(typeKey, data)); err != nil {
+	if _, err := s.opts.Ledger.Commit(ctx, store.Change{Agents: []store.Agent{a}}, eventOf(event.TypeKeyLifecycle, data)); err != nil {
 		return wire.EnrolResponse{}, fmt.Errorf("renew %s: %w", a.ID, err)
 	}
 	s.forget(a.ID)
@@ -102,7 +103,3 @@ func (l *serving) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	l.cert = &cert
 	return l.cert, nil
 }
-
-func hexOf(b []byte) string { return fmt.Sprintf("%x", b) }
-
-func jsonOf(v any) ([]byte, error) { return json.Marshal(v) }

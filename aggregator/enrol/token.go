@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/linewatch/linewatch/aggregator/store"
+	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/identity"
 )
 
@@ -58,7 +59,7 @@ func (s *Service) CreateToken(ctx context.Context, spec TokenSpec) (secret strin
 	secret = identity.NewSecret()
 	t = store.Token{Hash: identity.SecretHash(secret), Kind: spec.Kind, Name: spec.Name, Scope: spec.Scope, Roles: spec.Roles, Uses: spec.Uses,
 		Created: now, Expires: now.Add(spec.Valid), By: spec.By, Approve: spec.Approve, Assign: spec.Assign}
-	e := eventOf(typeKey, map[string]any{"keyId": tokenID(t), "action": "created", "kind": spec.Kind + " token",
+	e := eventOf(event.TypeKeyLifecycle, map[string]any{"keyId": tokenID(t), "action": "created", "kind": spec.Kind + " token",
 		"by": spec.By, "approver": "", "scope": strings.Join(t.Scope, ","), "uses": t.Uses, "expires": t.Expires, "name": t.Name})
 	if _, err := s.opts.Ledger.Commit(ctx, store.Change{Tokens: []store.Token{t}}, e); err != nil {
 		return "", t, fmt.Errorf("create token: %w", err)
@@ -78,7 +79,7 @@ func (s *Service) RevokeToken(ctx context.Context, id, by string) error {
 	}
 	t := tokens[0]
 	t.Revoked = true
-	e := eventOf(typeKey, map[string]any{"keyId": tokenID(t), "action": "revoked", "kind": t.Kind + " token", "by": by, "approver": ""})
+	e := eventOf(event.TypeKeyLifecycle, map[string]any{"keyId": tokenID(t), "action": "revoked", "kind": t.Kind + " token", "by": by, "approver": ""})
 	if _, err := s.opts.Ledger.Commit(ctx, store.Change{Tokens: []store.Token{t}}, e); err != nil {
 		return fmt.Errorf("revoke token: %w", err)
 	}

@@ -29,14 +29,6 @@ const (
 	maxRTT     = 10 * time.Second
 )
 
-// Types of the ledger events.
-const (
-	typeOnline  = "agent.online"
-	typeOffline = "agent.offline"
-	typeUpdated = "agent.updated"
-	typeDrift   = "time.drift"
-)
-
 // Store is what fleet needs of the database; changes go through the Ledger.
 type Store interface {
 	Agent(ctx context.Context, id string) (store.Agent, error)
@@ -184,11 +176,11 @@ func (f *Fleet) take(ctx context.Context, a store.Agent, st wire.Status, arrived
 	}
 	var events []event.Event
 	if drift {
-		events = append(events, eventOf(a, typeDrift, map[string]any{"host": a.Host, "agentId": a.ID,
+		events = append(events, eventOf(a, event.TypeTimeDrift, map[string]any{"host": a.Host, "agentId": a.ID,
 			"offsetMs": seen.Offset.Milliseconds(), "source": "status", "limitMs": ClockLimit.Milliseconds()}))
 	}
 	if before.Version != "" && before.Version != seen.Version {
-		events = append(events, eventOf(a, typeUpdated, map[string]any{"agentId": a.ID, "oldVersion": before.Version,
+		events = append(events, eventOf(a, event.TypeAgentUpdated, map[string]any{"agentId": a.ID, "oldVersion": before.Version,
 			"newVersion": seen.Version, "signedBy": "unknown", "result": "running"}))
 	}
 	f.record(ctx, store.Change{}, events)

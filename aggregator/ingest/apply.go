@@ -73,7 +73,7 @@ func (b *batch) refuse(j *job, w *working, reason string, err error) {
 	if detail != "" {
 		j.result.Reason += ": " + detail
 	}
-	b.reports = append(b.reports, report{key: reportKey{typeRejected, originOf(j), reason}, detail: detail,
+	b.reports = append(b.reports, report{key: reportKey{event.TypeIngestRejected, originOf(j), reason}, detail: detail,
 		agent: j.from, sample: sampleOf([]byte(j.seg.Checkpoint))})
 }
 
@@ -191,7 +191,7 @@ func (b *batch) grow(j *job, w *working, cp evidence.Checkpoint, note []byte) er
 // joined by their hash instead.
 func (b *batch) rows(a *store.Append, j *job, w *working, from uint64) {
 	if j.foreign != "" {
-		b.reports = append(b.reports, report{key: reportKey{typeQuarantined, j.seg.Origin, "station outside of the agent's scope"},
+		b.reports = append(b.reports, report{key: reportKey{event.TypeIngestQuarantined, j.seg.Origin, "station outside of the agent's scope"},
 			detail: text(j.foreign, 300), agent: j.author, sample: sampleOf([]byte(j.seg.Checkpoint))})
 	}
 	for i := from; i < uint64(len(j.rows)); i++ {
@@ -219,7 +219,7 @@ func reasonOf(r store.Row) string {
 
 func (b *batch) quarantined(j *job, reason string, hash evidence.Hash) {
 	b.s.Metrics.Quarantined.Add(1)
-	b.reports = append(b.reports, report{key: reportKey{typeQuarantined, j.seg.Origin, "leaf outside the profile"}, detail: reason,
+	b.reports = append(b.reports, report{key: reportKey{event.TypeIngestQuarantined, j.seg.Origin, "leaf outside the profile"}, detail: reason,
 		agent: j.author, sample: fmt.Sprintf("%x", hash[:])})
 }
 
@@ -231,7 +231,7 @@ func (b *batch) refusedRows(rows []store.RefusedRow) {
 			origin, agent = w.Origin, w.AgentID
 		}
 		b.s.Metrics.Quarantined.Add(1)
-		b.reports = append(b.reports, report{key: reportKey{typeQuarantined, origin, "row refused by the database"},
+		b.reports = append(b.reports, report{key: reportKey{event.TypeIngestQuarantined, origin, "row refused by the database"},
 			detail: fmt.Sprintf("index %d: %s", r.Index, text(r.Reason, 300)), agent: agent})
 	}
 }

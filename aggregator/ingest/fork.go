@@ -213,7 +213,7 @@ func (b *batch) fork(j *job, w *working, cp evidence.Checkpoint, index uint64) e
 		b.change.LogStates = map[string]store.LogState{}
 	}
 	b.change.LogStates[w.ID] = store.LogForked
-	b.events = append(b.events, event.Event{Type: typeForked, Station: j.station, Data: obj})
+	b.events = append(b.events, event.Event{Type: event.TypeLogForked, Station: j.station, Data: obj})
 	w.State = store.LogForked
 	j.result = answer(wire.ResultFork, w)
 	j.result.Reason = fmt.Sprintf("leaf %d is stored otherwise; go on under a new log", index)

@@ -85,7 +85,7 @@ func (s *Service) nameOf(r *http.Request) string {
 
 // reject reports a refusal to the ledger, counted per origin and minute.
 func (s *Service) reject(r *http.Request, origin, reason, detail string, sample []byte) {
-	rep := report{key: reportKey{typeRejected, text(origin, 200), reason}, detail: text(detail, 500), addr: addressOf(r)}
+	rep := report{key: reportKey{event.TypeIngestRejected, text(origin, 200), reason}, detail: text(detail, 500), addr: addressOf(r)}
 	if sample != nil {
 		rep.sample = sampleOf(sample)
 	}

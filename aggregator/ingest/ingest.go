@@ -64,9 +64,9 @@ type Limits struct {
 	Stall        time.Duration // longest silence within a body; default 15 s
 	BytesPerSec  int64         // slowest acceptable body after a first Stall; default 4 KiB/s
 	RetryAfter   time.Duration // told to agents that must wait; default 2 s
-	BatchBytes   int64         // unpacked bytes in one transaction; default 16 MiB
+	BatchBytes   int64         // most unpacked bytes in one transaction (fewer on a slow database); default 16 MiB
 	WindowBytes  int64         // unpacked bytes of one request between two commits; default 8 MiB
-	CommitWithin time.Duration // longest transaction; default 30 s
+	CommitWithin time.Duration // longest transaction; default 2 min
 	QueueWindows int           // requests that wait for the writer; default 1024
 }
 
@@ -103,6 +103,7 @@ type Service struct {
 	conns   perKey
 	queue   chan *window
 	stopped chan struct{}
+	pace    *pace
 	rates   *rates
 	reports *reports
 	known   *knownKeys
@@ -127,7 +128,7 @@ func New(o Options) (*Service, error) {
 	return &Service{
 		opts: o, limits: l, log: o.Logger, now: o.Now,
 		small: semaphore.NewWeighted(l.Memory / 4), large: semaphore.NewWeighted(l.Memory - l.Memory/4), queue: make(chan *window, l.QueueWindows),
-		stopped: make(chan struct{}), rates: newRates(l), reports: newReports(),
+		stopped: make(chan struct{}), pace: newPace(l.BatchBytes), rates: newRates(l), reports: newReports(),
 		known: newKnownKeys(), heads: map[string]*store.Log{},
 	}, nil
 }
@@ -146,7 +147,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.RetryAfter, 2*time.Second)
 	def(&l.BatchBytes, 16<<20)
 	def(&l.WindowBytes, 8<<20)
-	def(&l.CommitWithin, 30*time.Second)
+	def(&l.CommitWithin, 2*time.Minute)
 	def(&l.QueueWindows, 1024)
 	return l
 }

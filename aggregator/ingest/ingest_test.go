@@ -452,7 +452,7 @@ func TestAnAggregatorRestoredFromAnOldBackupIsRefilledToTheSameRoot(t *testing.T
 
 func TestManyStationsComeBackAtOnce(t *testing.T) {
 	r := ingesttest.New(t)
-	const stations = 60 // with two logs each
+	const stations = 30 // with two logs each
 	var wg sync.WaitGroup
 	as, logs := make([]*wiretest.Agent, stations), make([][2]*wiretest.Log, stations)
 	for i := range as {

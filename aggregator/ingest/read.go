@@ -3,6 +3,8 @@ package ingest
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -12,9 +14,6 @@ import (
 	"net/http"
 	"slices"
 	"time"
-
-	"crypto/ed25519"
-	"crypto/sha256"
 
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/event"
@@ -96,7 +95,7 @@ func (s *Service) take(r *http.Request, agent store.Agent) ([]wire.Result, error
 		for _, leaf := range seg.Leaves {
 			w.bytes += int64(len(leaf))
 		}
-		if w.bytes += int64(len(seg.Frame)); w.bytes > s.limits.WindowBytes {
+		if w.bytes += int64(len(seg.Frame)); w.bytes > min(s.limits.WindowBytes, s.pace.bytes()) {
 			settle()
 		}
 	}
@@ -240,11 +239,11 @@ func (s *Service) project(j *job, agent store.Agent) {
 // log.key at the end of a segment. All others are opaque.
 func (j *job) readSpecial() error {
 	for i, leaf := range j.seg.Leaves {
-		if !bytes.Contains(leaf, []byte(`"`+typeKey+`"`)) {
+		if !bytes.Contains(leaf, []byte(`"`+event.TypeLogKey+`"`)) {
 			continue
 		}
 		e, _, err := event.Parse(leaf)
-		if err != nil || e.Type != typeKey {
+		if err != nil || e.Type != event.TypeLogKey {
 			continue
 		}
 		if i != len(j.seg.Leaves)-1 {
@@ -278,7 +277,7 @@ func keyOf(data []byte) (ed25519.PublicKey, error) {
 // openedOf reads the copies that log.opened announces, nil for another leaf.
 func openedOf(leaf []byte) *uint64 {
 	e, _, err := event.Parse(leaf)
-	if err != nil || e.Type != typeOpened {
+	if err != nil || e.Type != event.TypeLogOpened {
 		return nil
 	}
 	var d struct {

@@ -11,15 +11,6 @@ import (
 	"github.com/linewatch/linewatch/shared/evidence"
 )
 
-// Types of the ledger events that ingest causes.
-const (
-	typeRejected    = "ingest.rejected"
-	typeQuarantined = "ingest.quarantined"
-	typeForked      = "log.forked"
-	typeKey         = "log.key"
-	typeOpened      = "log.opened"
-)
-
 // maxReports bounds the different reports of one minute: what comes beyond is
 // counted together, so that an attacker can't flood the ledger.
 const maxReports = 256
@@ -104,7 +95,7 @@ func events(due []*report) []event.Event {
 	out := make([]event.Event, 0, len(due))
 	for _, rep := range due {
 		data := map[string]any{"reason": rep.key.reason, "count": int64(rep.count), "sampleHash": rep.sample}
-		if data["origin"] = rep.key.origin; rep.key.typ == typeQuarantined {
+		if data["origin"] = rep.key.origin; rep.key.typ == event.TypeIngestQuarantined {
 			delete(data, "origin")
 			data["source"], data["item"] = "ingest", rep.key.origin
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/wire"
@@ -23,7 +24,7 @@ func (s *Service) write(ctx context.Context) {
 		}
 		bytes := batch[0].bytes
 	gather:
-		for bytes < s.limits.BatchBytes {
+		for bytes < s.pace.bytes() {
 			select {
 			case w := <-s.queue:
 				batch = append(batch, w)
@@ -34,8 +35,10 @@ func (s *Service) write(ctx context.Context) {
 		}
 		// A transaction that has begun is not cut off by the end of the program.
 		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.CommitWithin)
+		begun := time.Now()
 		s.store(within, batch)
 		cancel()
+		s.pace.measured(bytes, time.Since(begun))
 		for _, w := range batch {
 			close(w.done)
 		}

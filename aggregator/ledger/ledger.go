@@ -27,12 +27,6 @@ import (
 // AgentPrefix stands before the instance in the agent part of a ledger origin.
 const AgentPrefix = "_aggregator/"
 
-// Types of the ledger's own leaves.
-const (
-	typeOpened = "log.opened"
-	typeRoots  = "log.roots"
-)
-
 // tries bounds how often a commit is staged anew because another process (the
 // command line beside the service) appended to the same ledger meanwhile.
 const tries = 50

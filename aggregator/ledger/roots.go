@@ -53,7 +53,7 @@ func (l *Ledger) Roots(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e, err := New(typeRoots, map[string]any{
+	e, err := New(event.TypeLogRoots, map[string]any{
 		"count": len(logs), "root": base64.StdEncoding.EncodeToString(root[:]),
 	})
 	if err != nil {

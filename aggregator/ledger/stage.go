@@ -71,7 +71,7 @@ func (l *Ledger) extend(c *store.Change, h *head, events []event.Event, roots []
 			}
 			c.LogStates[o.Log] = store.LogClosed
 		}
-		first, err := New(typeOpened, l.openedData(h))
+		first, err := New(event.TypeLogOpened, l.openedData(h))
 		if err != nil {
 			return err
 		}
@@ -98,7 +98,7 @@ func (l *Ledger) extend(c *store.Change, h *head, events []event.Event, roots []
 		if row, ok := l.opts.Project(leaf, at); ok {
 			a.Rows = append(a.Rows, row)
 		}
-		if events[i].Type == typeRoots && roots != nil {
+		if events[i].Type == event.TypeLogRoots && roots != nil {
 			c.Roots = append(c.Roots, store.RootList{Log: h.id, Index: index, Lines: roots})
 		}
 	}
@@ -142,7 +142,9 @@ func (l *Ledger) registration(h *head, class event.Class, now time.Time) store.L
 	}
 }
 
-// fill completes what the caller left empty.
+// fill completes what the caller left empty. An event whose Metadata.Catalogue is
+// set was checked by the caller: its severity is final, also debug, and what it
+// says of its parser and problems stays.
 func (l *Ledger) fill(e *event.Event, now time.Time) {
 	if e.ID == "" {
 		e.ID = event.NewID(now)
@@ -151,7 +153,7 @@ func (l *Ledger) fill(e *event.Event, now time.Time) {
 	if e.Class == "" {
 		e.Class = class
 	}
-	if e.Severity == event.SeverityDebug {
+	if e.Severity == event.SeverityDebug && e.Metadata.Catalogue == "" {
 		e.Severity = severity
 	}
 	if e.Timestamp.IsZero() {
@@ -164,6 +166,6 @@ func (l *Ledger) fill(e *event.Event, now time.Time) {
 	if e.Source == nil {
 		e.Source = &event.Source{Kind: "aggregator", Endpoint: l.opts.Instance}
 	}
-	e.Metadata = event.Metadata{Catalogue: event.CatalogueVersion, Agent: l.opts.Version}
+	e.Metadata.Catalogue, e.Metadata.Agent = event.CatalogueVersion, l.opts.Version
 	rand.Read(e.Salt[:])
 }

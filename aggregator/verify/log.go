@@ -144,12 +144,12 @@ func (w *walk) leaves(r *reading, seg store.StoredSegment) error {
 // leaf reads the few leaves that say something of keys and roots, and compares
 // the row of the read model when asked to.
 func (w *walk) leaf(r *reading, seg store.StoredSegment, index uint64, leaf []byte) error {
-	if r.ledger || bytes.Contains(leaf, []byte(`"log.key"`)) {
+	if r.ledger || bytes.Contains(leaf, []byte(`"`+event.TypeLogKey+`"`)) {
 		if e, _, err := event.Parse(leaf); err == nil {
 			switch {
 			case r.ledger:
 				w.ledgerLeaf(r.Log, index, e.Type, e.Data)
-			case e.Type == "log.key":
+			case e.Type == event.TypeLogKey:
 				w.newKey(r, index, e.Data)
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/linewatch/linewatch/aggregator/store"
+	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
 )
 
@@ -203,12 +204,12 @@ func openList(lines []byte) (evidence.Hash, []evidence.Checkpoint, error) {
 // ledgerLeaf takes what a ledger leaf says of keys and roots.
 func (w *walk) ledgerLeaf(lg store.Log, index uint64, typ string, data []byte) {
 	switch typ {
-	case "agent.enrolled":
+	case event.TypeAgentEnrolled:
 		var d struct{ AgentID, PublicKey string }
 		if key, err := decodeKey(data, &d, &d.PublicKey); err == nil {
 			w.enrolled[d.AgentID] = append(w.enrolled[d.AgentID], key)
 		}
-	case "log.registered":
+	case event.TypeLogRegistered:
 		var d struct{ Origin, PublicKey string }
 		if key, err := decodeKey(data, &d, &d.PublicKey); err == nil {
 			if was, ok := w.registered[d.Origin]; ok && !was.Equal(key) {
@@ -217,7 +218,7 @@ func (w *walk) ledgerLeaf(lg store.Log, index uint64, typ string, data []byte) {
 			}
 			w.registered[d.Origin] = key
 		}
-	case "log.roots":
+	case event.TypeLogRoots:
 		var d struct{ Root string }
 		if json.Unmarshal(data, &d) != nil {
 			w.find(lg.Origin, index, "log.roots is not understood")

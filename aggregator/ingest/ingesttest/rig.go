@@ -213,7 +213,7 @@ func (r *Rig) Client(certificate string, key *ecdsa.PrivateKey) *http.Client {
 	}
 	transport := &http.Transport{TLSClientConfig: config}
 	r.T.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 30 * time.Second}
+	return &http.Client{Transport: transport, Timeout: 2 * time.Minute}
 }
 
 // Agent enrols a new agent of the station hamburg/body/line3/<name> on the
