@@ -105,7 +105,11 @@ func open(path, lock string, pragmas ...string) (*sql.DB, error) {
 	for _, p := range append([]string{"busy_timeout(10000)", "journal_mode(WAL)", "temp_store(MEMORY)"}, pragmas...) {
 		q.Add("_pragma", p)
 	}
-	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: q.Encode()}
+	path = filepath.ToSlash(path)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // C:/data/linewatch.db
+	}
+	u := url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}
 	return sql.Open("sqlite", u.String())
 }
 
