@@ -272,6 +272,8 @@ func (c *committer) take(ctx context.Context, readings []source.Reading) bool {
 		return true
 	}
 	at := source.Position{Source: c.s.cfg.Name, Set: c.set, Delete: slices.Collect(maps.Keys(c.drop))}
+	// What a restart compares with must not wait for the next event.
+	at.Urgent = c.set[keyDropped] != nil || c.set[keyFilters] != nil
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, retryMax) {
 		err := c.sink.Take(ctx, readings, at)
 		if err == nil {
