@@ -146,3 +146,20 @@ func TestTheJournalSurvivesManyRestartsWhileTheAggregatorComesAndGoes(t *testing
 	require.Len(t, got, n)
 	require.IsIncreasing(t, got)
 }
+
+func TestAClosedLogIsSentWholeBeforeItsSuccessorIsRegistered(t *testing.T) {
+	r := newRig(t)
+	r.fo.Segment, r.fo.Request = 16<<10, 16<<10 // many requests
+	for n := 0; n < 3000; n += 50 {
+		r.add(event.Manufacturing, n, 50)
+	}
+	old := r.log(event.Manufacturing)
+	require.NoError(t, r.j.CloseLogs(t.Context(), "moved"))
+	r.add(event.Manufacturing, 3000, 10)
+	next := r.log(event.Manufacturing)
+	r.start()
+	r.agg.Wait(t, "registration of the successor", func() bool { return r.agg.Registration(next.Origin).Origin != "" })
+	require.Len(t, r.agg.Leaves(old.Origin), int(old.Size)+1, "log.closed is its last leaf")
+	r.caughtUp()
+	require.Len(t, r.distinct(event.Manufacturing), 3010)
+}

@@ -22,8 +22,12 @@ const (
 // minRequest is the smallest request that is aimed at, in bytes of leaves.
 const minRequest = 64 << 10
 
-// superseded logs are not sent: their successor carries the leaves.
-const superseded = "superseded"
+// States of a log on the station: a superseded one is not sent, its successor
+// carries the leaves; a closed one is sent before its successor.
+const (
+	superseded = "superseded"
+	closed     = "closed"
+)
 
 // round sends one request with the next segment of each log that has one,
 // security first, and takes the answers. sent is false when there was nothing.
@@ -65,9 +69,17 @@ func (f *Forwarder) round(ctx context.Context) (sent bool, err error) {
 func (f *Forwarder) gather(ctx context.Context) ([]*journal.Segment, error) {
 	var segs []*journal.Segment
 	room := f.size
-	for _, l := range f.o.Journal.Logs() {
+	logs := f.o.Journal.Logs()
+	unsent := map[string]bool{} // closed logs: the aggregator ends one when its successor is registered
+	for _, l := range logs {
+		unsent[l.Origin] = l.State == closed && l.Receipted < l.Size
+	}
+	for _, l := range logs {
 		if l.State == superseded {
 			delete(f.cursors, l.ID)
+			continue
+		}
+		if unsent[l.Predecessor] {
 			continue
 		}
 		if room <= 0 || len(segs) == wire.MaxSegments {

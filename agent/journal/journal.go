@@ -90,6 +90,8 @@ type LogInfo struct {
 	Receipted uint64 // size of the newest receipt
 	Kept      uint64 // index of the first leaf that is still on disk
 	State     string // active, closed, superseded
+
+	Predecessor string // origin, "" for none
 }
 
 // Journal is an open journal. All methods may be called concurrently.
@@ -235,6 +237,7 @@ func (j *Journal) Logs() []LogInfo {
 			out = append(out, LogInfo{
 				ID: l.id, Origin: l.rec.Origin, Class: l.class, Size: l.size,
 				Receipted: l.receipt.size, Kept: j.kept(l), State: l.rec.State,
+				Predecessor: l.rec.Predecessor,
 			})
 		}
 	}
