@@ -50,9 +50,10 @@ type engine struct {
 	flights    int // publish requests that the server takes
 	lastServer string
 	lostSince  time.Time
-	told       string // the refusal last told as an event
-	insecure   bool   // the open channel was told as an event
-	worked     bool   // the attempt got as far as publishing
+	told       string         // the refusal last told as an event
+	insecure   bool           // the open channel was told as an event
+	expiry     map[string]int // days of the certificates told last
+	worked     bool           // the attempt got as far as publishing
 }
 
 // refusal is trouble that needs a person; the reason says what to do.
@@ -194,6 +195,7 @@ func (e *engine) failed(ctx context.Context, err error) {
 func (e *engine) up(ctx context.Context) {
 	e.worked = true
 	e.told = ""
+	e.expiring(ctx)
 	e.src.state(source.StateConnected, "")
 	e.log.Info("connected", "security", e.plan.sec.String(), "subscriptions", len(e.subs))
 	if !e.insecure && !e.plan.sec.secure() {

@@ -81,6 +81,33 @@ func (e *engine) showCertificate(until time.Time) {
 	}
 }
 
+// expiring tells certificates that run out, at 30, 7 and 1 days, once each.
+func (e *engine) expiring(ctx context.Context) {
+	if !e.plan.sec.secure() {
+		return
+	}
+	for owner, der := range map[string][]byte{"server": e.pinned, "agent": e.own.Certificate} {
+		leaf, err := pki.Leaf(der)
+		if err != nil {
+			continue // told where it is checked
+		}
+		days := int(leaf.NotAfter.Sub(e.now()).Hours() / 24)
+		step := 0
+		for _, limit := range []int{30, 7, 1} {
+			if days <= limit {
+				step = limit
+			}
+		}
+		if step == 0 || e.expiry[owner+pki.Thumbprint(der)] == step {
+			continue
+		}
+		e.expiry[owner+pki.Thumbprint(der)] = step
+		e.occur(ctx, "certificate.expiring", map[string]any{
+			"subject": leaf.Subject.String(), "notAfter": leaf.NotAfter, "owner": owner, "peer": e.plan.cfg.Endpoint, "days": int64(days),
+		})
+	}
+}
+
 // gap is a stretch that the source has proof of losing.
 type gap struct {
 	cause       string

@@ -170,7 +170,7 @@ func (s *Source) prepare() (*engine, error) {
 	}
 	e := &engine{
 		src: s, plan: p, store: store, own: own, who: who, log: s.log, now: s.opts.Now,
-		out: newDeliverer(s), flights: publishRequests,
+		out: newDeliverer(s), flights: publishRequests, expiry: map[string]int{},
 	}
 	e.recall(s.opts.Positions)
 	return e, nil

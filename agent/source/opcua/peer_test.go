@@ -128,7 +128,7 @@ func (r *record) newest(signal string) any {
 // until waits for what the sink got.
 func (r *record) until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(40 * time.Second)
+	deadline := time.NewTimer(90 * time.Second)
 	defer deadline.Stop()
 	for !ok() {
 		select {

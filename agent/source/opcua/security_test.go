@@ -176,6 +176,30 @@ func TestAChangedServerCertificateIsASecurityEvent(t *testing.T) {
 	require.True(t, strings.HasPrefix(change["key"].(string), "server certificate"))
 }
 
+func TestACertificateThatRunsOutIsToldOncePerStep(t *testing.T) {
+	dir := t.TempDir()
+	certFile, _ := serverCertificate(t, dir, time.Now().AddDate(-1, 0, 0), time.Now().Add(20*24*time.Hour))
+	text, err := os.ReadFile(certFile)
+	require.NoError(t, err)
+	block, _ := pem.Decode(text)
+	now := time.Now()
+	s := New(secured(t, "opc.tcp://127.0.0.1:1", "Basic256Sha256", "SignAndEncrypt", "x"), Options{PKI: dir, Now: func() time.Time { return now }})
+	e, err := s.prepare()
+	require.NoError(t, err)
+	e.pinned = block.Bytes
+	told := func() int { return len(e.out.in) }
+	e.expiring(t.Context())
+	e.expiring(t.Context())
+	require.Equal(t, 1, told())
+	now = now.Add(15 * 24 * time.Hour)
+	e.expiring(t.Context())
+	e.expiring(t.Context())
+	require.Equal(t, 2, told())
+	first := <-e.out.in
+	require.Equal(t, "certificate.expiring", first.readings[0].Occurrence.Type)
+	require.Equal(t, "server", first.readings[0].Occurrence.Data["owner"])
+}
+
 func TestAnExpiredServerCertificateIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

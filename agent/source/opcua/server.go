@@ -175,6 +175,7 @@ func (e *engine) serverTime(ctx context.Context, ch *channel) time.Time {
 // care is the pace of what is looked after beside publishing.
 type care struct {
 	status time.Time
+	expiry time.Time
 	retry  time.Time
 	pause  time.Duration
 }
@@ -187,7 +188,7 @@ const (
 )
 
 func newCare(now time.Time) *care {
-	return &care{status: now, retry: now.Add(firstRetry), pause: firstRetry}
+	return &care{status: now, expiry: now.Add(time.Hour), retry: now.Add(firstRetry), pause: firstRetry}
 }
 
 // attend reads the server's state and tries failed nodes again when it is time.
@@ -198,6 +199,10 @@ func (e *engine) attend(ctx context.Context, ch *channel, c *care) error {
 		if err := e.readState(ctx, ch); err != nil {
 			return err
 		}
+	}
+	if !now.Before(c.expiry) {
+		c.expiry = now.Add(time.Hour)
+		e.expiring(ctx)
 	}
 	if now.Before(c.retry) {
 		return nil
