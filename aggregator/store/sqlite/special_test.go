@@ -171,3 +171,30 @@ func TestAProofInALargeLogTakesMilliseconds(t *testing.T) {
 	t.Logf("one proof in a log of %d leaves: %v", l.Size, time.Since(began)/proofs)
 	require.Less(t, time.Since(began)/proofs, 100*time.Millisecond)
 }
+
+func TestABackupIsWholeAndGoesOnInANewEpoch(t *testing.T) {
+	dir := t.TempDir()
+	s := openAt(t, filepath.Join(dir, "s.db"))
+	defer s.Close()
+	p := storetest.NewPlant(t, s, 3)
+	p.Fill(t, s, 600, 20, time.Second)
+	require.NoError(t, s.Backup(t.Context(), filepath.Join(dir, "copy.db")))
+	require.Error(t, s.Backup(t.Context(), filepath.Join(dir, "copy.db")), "it overwrites nothing")
+	p.Fill(t, s, 60, 20, time.Second)
+	now, err := s.Feed(t.Context(), "now", 1)
+	require.NoError(t, err)
+
+	c := openAt(t, filepath.Join(dir, "copy.db"))
+	defer c.Close()
+	require.NoError(t, c.BeginEpoch(t.Context()))
+	for text, want := range map[string]int{"": 600, "data.panel:17": 1, "type:quality.check pass": -1} {
+		n, err := c.Count(t.Context(), storetest.All(text), 0)
+		require.NoError(t, err)
+		require.True(t, n == want || want < 0 && n > 300, "%q: %d", text, n)
+	}
+	l := storetest.NewLog("later", event.Manufacturing).Register(t, c)
+	storetest.Commit(t, c, l.Append(t, l.Event(station, "quality.check")))
+	next, err := c.Feed(t.Context(), now.Cursor, 10)
+	require.NoError(t, err)
+	require.Len(t, next.Rows, 1, "a cursor from the time after the backup misses nothing")
+}

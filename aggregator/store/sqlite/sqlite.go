@@ -40,6 +40,7 @@ type Options struct {
 // Store is one SQLite file.
 type Store struct {
 	log     *slog.Logger
+	path    string
 	writer  *sql.DB // one connection: SQLite has one writer
 	reader  *sql.DB
 	changes store.Changes
@@ -70,6 +71,7 @@ func (s *Store) open(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	s.path = path
 	// Created here so that the mode is ours, not the umask's.
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
