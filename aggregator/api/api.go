@@ -27,7 +27,9 @@ type Gate interface {
 	Middleware(next http.Handler) http.Handler
 	// Who returns rights.ErrNobody for strangers.
 	Who(r *http.Request) (rights.Principal, error)
-	SignIn(ctx context.Context, name, password string) (rights.Principal, error)
+	// Again is Who for a request that lasts: the session is read anew.
+	Again(ctx context.Context, r *http.Request) (rights.Principal, error)
+	SignIn(ctx context.Context, name, password, address string) (rights.Principal, error)
 	SignOut(ctx context.Context) error
 }
 
@@ -73,23 +75,29 @@ type Options struct {
 const (
 	maxBody        = 1 << 20 // bytes of a request
 	requestTimeout = 30 * time.Second
-	perSecond      = 50 // requests per second and caller
+	perSecond      = 50 // requests per second and name
 	burst          = 200
+	// Several people may share an address; the bound stands before the database is
+	// asked who they are.
+	addressPerSecond = 200
+	addressBurst     = 1000
 )
 
 // Server is the API.
 type Server struct {
 	Options
-	metrics *metrics
-	limits  *limiter
-	reads   *reads
-	api     huma.API
-	handler http.Handler
+	metrics  *metrics
+	limits   *limiter
+	gathered *gathered
+	refusals *refusals
+	streams  *streams
+	api      huma.API
+	handler  http.Handler
 }
 
 // New builds the API; Handler serves it.
 func New(o Options) (*Server, error) {
-	s := &Server{Options: o, limits: newLimiter(), reads: newReads()}
+	s := &Server{Options: o, limits: newLimiter(), gathered: newGathered(), refusals: newRefusals(), streams: newStreams()}
 	var err error
 	if s.metrics, err = newMetrics(o); err != nil {
 		return nil, fmt.Errorf("api: %w", err)
@@ -122,7 +130,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 func (s *Server) OpenAPI() ([]byte, error) { return json.MarshalIndent(s.api.OpenAPI(), "", "  ") }
 
 func (s *Server) config() huma.Config {
-	c := huma.DefaultConfig("Linewatch", s.Version)
+	c := huma.DefaultConfig("Linewatch", "1")
 	c.Info.Description = "Signed events of a production line. Errors are RFC 9457 problem documents."
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "/api/v1/openapi", "", ""
 	c.CreateHooks = nil // no $schema member in answers
@@ -161,19 +169,22 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	}))
 	inner := s.Gate.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, err := s.Gate.Who(r)
-		if !s.limits.allow(r, who.Name) {
-			w.Header().Set("Retry-After", "1")
-			writeProblem(w, &problem{Status: http.StatusTooManyRequests, Title: "Too many requests", Detail: fmt.Sprintf("at most %d a second; wait a moment", perSecond)})
+		if err == nil && !s.limits.allow("name "+who.Name, perSecond, burst) {
+			tooMany(w, perSecond)
 			return
 		}
 		if err != nil && !open(r) {
-			writeProblem(w, toProblem(err))
+			writeProblem(w, s.failed(r.Context(), "who asks", err))
 			return
 		}
 		ctx := context.WithValue(r.Context(), callerKey{}, who)
 		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, addressKey{}, address(r))))
 	}))
 	return cross.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.limits.allow("address "+address(r), addressPerSecond, addressBurst) {
+			tooMany(w, addressPerSecond)
+			return
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		if r.URL.Path != "/api/v1/stream" {
 			ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
@@ -182,6 +193,11 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}
 		inner.ServeHTTP(w, r)
 	}))
+}
+
+func tooMany(w http.ResponseWriter, perSecond int) {
+	w.Header().Set("Retry-After", "1")
+	writeProblem(w, &problem{Status: http.StatusTooManyRequests, Title: "Too many requests", Detail: fmt.Sprintf("at most %d a second; wait a moment", perSecond)})
 }
 
 // open lists what a stranger may ask.

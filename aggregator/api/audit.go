@@ -10,25 +10,34 @@ import (
 	"time"
 
 	"github.com/linewatch/linewatch/aggregator/rights"
+	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/event"
 )
 
 const (
 	// flushEvery is how long reads are gathered before they become an event: a
-	// page that refreshes itself must not write an event each time.
-	flushEvery = 10 * time.Second
-	// maxQueries bounds the distinct searches named in one event.
-	maxQueries = 20
+	// page that refreshes itself must not fill the list that it shows.
+	flushEvery = 5 * time.Minute
+	// maxQueries and maxQueryText bound what one event says of searches; an event
+	// that grew beyond the size of a leaf would not be written at all.
+	maxQueries   = 20
+	maxQueryText = 300
+)
+
+// Purposes of an access, as events say them.
+const (
+	purposeReview = "review" // lists, details, the live stream
+	purposeExport = "export" // more than a screenful at once
+	purposeProof  = "proof"
 )
 
 // record writes what a person did into the ledger. The name enters only as its
-// pseudonym. Trouble is logged: the act itself has happened already.
-func (s *Server) record(ctx context.Context, typ, name string, data map[string]any) {
+// pseudonym.
+func (s *Server) record(ctx context.Context, typ, name, address string, data map[string]any) error {
 	user := s.Pseudonym(ctx, name)
 	data["userId"] = user
-	ip, _ := ctx.Value(addressKey{}).(string)
 	err := s.Ledger.Record(context.WithoutCancel(ctx), typ, data, func(e *event.Event) {
-		e.UserID, e.SourceIP = user, ip
+		e.UserID, e.SourceIP = user, address
 		if ok, is := data["success"].(bool); is && !ok {
 			e.Severity = event.SeverityLow
 		}
@@ -36,75 +45,150 @@ func (s *Server) record(ctx context.Context, typ, name string, data map[string]a
 	if err != nil {
 		s.Log.Error("could not record in the ledger", "type", typ, "error", err)
 	}
+	return err
 }
 
-// reads gathers who read what until the next flush.
-type reads struct {
+// gathered is what callers did since the last flush, by name.
+type gathered struct {
 	mu      sync.Mutex
-	callers map[string]*read
+	callers map[string]*doings
 }
 
-type read struct {
-	ctx     context.Context // of the last request: its address
-	records int
+type doings struct {
+	address string // of the last request
+	reads   bool
+	records int // events shown
 	queries map[string]bool
 	more    int // searches beyond maxQueries
+	posted  int // events handed in
 }
 
-func newReads() *reads { return &reads{callers: map[string]*read{}} }
+func newGathered() *gathered { return &gathered{callers: map[string]*doings{}} }
+
+// note lets f change what a caller did.
+func (g *gathered) note(name, address string, f func(*doings)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	one := g.callers[name]
+	if one == nil {
+		one = &doings{queries: map[string]bool{}}
+		g.callers[name] = one
+	}
+	one.address = address
+	f(one)
+}
+
+// take removes and returns what one caller did, nil for nothing.
+func (g *gathered) take(name string) *doings {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	one := g.callers[name]
+	delete(g.callers, name)
+	return one
+}
+
+func (g *gathered) names() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Sorted(maps.Keys(g.callers))
+}
+
+func (d *doings) read(query string, records int) {
+	d.reads, d.records = true, d.records+records
+	switch {
+	case d.queries[query]:
+	case len(d.queries) < maxQueries:
+		d.queries[query] = true
+	default:
+		d.more++
+	}
+}
 
 // accessed notes that a caller was shown n events of a search.
 func (s *Server) accessed(ctx context.Context, who rights.Principal, query string, n int) {
-	r := s.reads
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	one, ok := r.callers[who.Name]
-	if !ok {
-		one = &read{queries: map[string]bool{}}
-		r.callers[who.Name] = one
-	}
-	one.ctx, one.records = ctx, one.records+n
-	switch {
-	case one.queries[query]:
-	case len(one.queries) < maxQueries:
-		one.queries[query] = true
-	default:
-		one.more++
-	}
+	s.gathered.note(who.Name, addressOf(ctx), func(d *doings) { d.read(queryLabel(query), n) })
 }
 
-// Run writes gathered reads into the ledger until ctx ends, and once more then.
+// accessedNow records an access that is not gathered.
+func (s *Server) accessedNow(ctx context.Context, who rights.Principal, query, purpose string, n int) {
+	_ = s.record(ctx, event.TypeAuditAccessed, who.Name, addressOf(ctx), map[string]any{"query": []any{queryLabel(query)}, "records": n, "purpose": purpose})
+}
+
+// queryLabel is a search as an event can carry it.
+func queryLabel(text string) string {
+	text = event.Clean(text)
+	if short := event.Shorten(text, maxQueryText); len(short) < len(text) {
+		return short + "…"
+	}
+	return text
+}
+
+// Run writes what was gathered into the ledger from time to time until ctx ends,
+// and once more when the last stream has ended.
 func (s *Server) Run(ctx context.Context) error {
-	t := time.NewTicker(flushEvery)
+	t, minute := time.NewTicker(flushEvery), time.NewTicker(time.Minute)
 	defer t.Stop()
+	defer minute.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			s.flushReads()
+			s.StopStreams()
+			s.streams.wait()
+			s.flushAll(context.WithoutCancel(ctx))
+			s.flushSignIns(context.WithoutCancel(ctx))
 			return nil
 		case <-t.C:
-			s.flushReads()
+			s.flushAll(ctx)
+		case <-minute.C:
+			s.flushSignIns(ctx)
 		}
 	}
 }
 
-func (s *Server) flushReads() {
-	s.reads.mu.Lock()
-	callers := s.reads.callers
-	s.reads.callers = map[string]*read{}
-	s.reads.mu.Unlock()
-	for _, name := range slices.Sorted(maps.Keys(callers)) {
-		one := callers[name]
+func (s *Server) flushAll(ctx context.Context) {
+	for _, name := range s.gathered.names() {
+		s.flush(ctx, name)
+	}
+}
+
+// flush writes what one caller did; what the ledger does not take is kept.
+func (s *Server) flush(ctx context.Context, name string) {
+	one := s.gathered.take(name)
+	if one == nil {
+		return
+	}
+	if one.reads {
 		queries := make([]any, 0, len(one.queries))
 		for _, q := range slices.Sorted(maps.Keys(one.queries)) {
 			queries = append(queries, q)
 		}
-		data := map[string]any{"query": queries, "records": one.records, "purpose": "review"}
+		data := map[string]any{"query": queries, "records": one.records, "purpose": purposeReview}
 		if one.more > 0 {
 			data["moreQueries"] = one.more
 		}
-		s.record(one.ctx, "audit.accessed", name, data)
+		if s.record(ctx, event.TypeAuditAccessed, name, one.address, data) == nil {
+			one.reads, one.records, one.more, one.queries = false, 0, 0, nil
+		}
 	}
+	if one.posted > 0 && s.record(ctx, event.TypeApiPosted, name, one.address, map[string]any{"count": one.posted}) == nil {
+		one.posted = 0
+	}
+	if !one.reads && one.posted == 0 {
+		return
+	}
+	s.gathered.note(name, one.address, func(d *doings) {
+		d.posted += one.posted
+		for q := range one.queries {
+			d.read(q, 0)
+		}
+		d.records, d.more = d.records+one.records, d.more+one.more
+	})
+}
+
+// ownAccess tells that a row says only that user looked at events; showing it to
+// the same user is no new access, or a quiet page would write for ever.
+func ownAccess(r *store.Row, user string) bool {
+	return r.Type == event.TypeAuditAccessed && r.UserID == user && user != ""
 }
 
 // address is the bare address that a request came from.
@@ -113,5 +197,11 @@ func address(r *http.Request) string {
 	if err != nil {
 		return ""
 	}
-	return ap.Addr().Unmap().String()
+	return ap.Addr().Unmap().WithZone("").String()
+}
+
+// addressOf is the address that guard found.
+func addressOf(ctx context.Context) string {
+	text, _ := ctx.Value(addressKey{}).(string)
+	return text
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -115,9 +118,9 @@ type oneInput struct {
 }
 
 type aroundInput struct {
-	oneInput
-	Before int `query:"before" minimum:"0" maximum:"200" default:"25"`
-	After  int `query:"after" minimum:"0" maximum:"200" default:"25"`
+	ID     string `path:"id" maxLength:"64"`
+	Before int    `query:"before" minimum:"0" maximum:"200" default:"25"`
+	After  int    `query:"after" minimum:"0" maximum:"200" default:"25"`
 }
 
 // EventDetail is one event with all that share its id.
@@ -146,30 +149,62 @@ func (s *Server) events(ctx context.Context, in *listInput) (*answer[Events], er
 	if limit > defaultPage*2 && !who.May(rights.Export) {
 		limit = defaultPage * 2 // more than a screenful at once is an export
 	}
-	q, err := restrict(who, in.Q, time.Now())
+	now, after, err := openNext(in.After)
+	if err != nil {
+		return nil, s.failed(ctx, "events", err)
+	}
+	q, err := restrict(who, in.Q, now)
 	if err != nil {
 		return nil, err
 	}
-	q.ByArrival, q.Limit, q.After = in.Order == "arrival", min(limit, maxPage), in.After
+	q.ByArrival, q.Limit, q.After = in.Order == "arrival", min(limit, maxPage), after
 	page, err := s.Store.Events(ctx, q)
 	if err != nil {
 		return nil, s.failed(ctx, "events", err)
 	}
-	out := Events{Events: shownAll(page.Rows), Next: page.Next, Query: queryText(in.Q, q)}
+	out := Events{Events: shownAll(page.Rows), Next: sealNext(now, page.Next), Query: canonical(in.Q, now)}
 	if out.Count, err = s.Store.Count(ctx, q, countCap); err != nil {
 		return nil, s.failed(ctx, "count", err)
 	}
 	out.CountCapped = out.Count >= countCap
-	s.accessed(ctx, who, out.Query, len(page.Rows))
+	if len(page.Rows) > defaultPage*2 {
+		s.accessedNow(ctx, who, out.Query, purposeExport, len(page.Rows))
+	} else {
+		s.accessed(ctx, who, in.Q, len(page.Rows))
+	}
 	return &answer[Events]{out}, nil
 }
 
-// queryText is the caller's search in canonical form, without what restrict added.
-func queryText(text string, q store.EventQuery) string {
-	if parsed, err := query.Parse(text, time.Now()); err == nil && len(parsed.Terms) <= len(q.Filter.Terms) {
-		return query.Query{Terms: q.Filter.Terms[:len(parsed.Terms)]}.String()
+// canonical is the caller's search in canonical form.
+func canonical(text string, now time.Time) string {
+	q, err := query.Parse(text, now)
+	if err != nil {
+		return text
 	}
-	return text
+	return q.String()
+}
+
+// sealNext puts the time of the first page before a store's cursor: since:2h must
+// mean the same on every page, or the cursor would belong to another search.
+func sealNext(now time.Time, cursor string) string {
+	if cursor == "" {
+		return ""
+	}
+	return strconv.FormatInt(now.UnixMilli(), 36) + "." + cursor
+}
+
+// openNext undoes sealNext; without a cursor it is now.
+func openNext(text string) (now time.Time, cursor string, err error) {
+	if text == "" {
+		return time.UnixMilli(time.Now().UnixMilli()), "", nil
+	}
+	ms, cursor, ok := strings.Cut(text, ".")
+	n, err := strconv.ParseInt(ms, 36, 64)
+	now = time.UnixMilli(n)
+	if !ok || err != nil || cursor == "" || !event.ValidTime(now) {
+		return now, "", fmt.Errorf("%w: damaged", store.ErrCursor)
+	}
+	return now, cursor, nil
 }
 
 type histogramInput struct {
@@ -204,6 +239,7 @@ func (s *Server) histogram(ctx context.Context, in *histogramInput) (*answer[His
 		return nil, err
 	}
 	now := time.Now()
+	s.accessed(ctx, who, in.Q, 0) // counts, no event
 	if in.To.IsZero() {
 		in.To = now
 	}
@@ -214,9 +250,10 @@ func (s *Server) histogram(ctx context.Context, in *histogramInput) (*answer[His
 	if n == 0 {
 		n = 60
 	}
-	if !in.From.Before(in.To) {
-		return nil, &problem{Status: http.StatusBadRequest, Title: "The time range is empty", Detail: "from must be before to"}
+	if !in.From.Before(in.To) || !event.ValidTime(in.From) || !event.ValidTime(in.To) {
+		return nil, &problem{Status: http.StatusBadRequest, Title: "The time range is empty", Detail: "from must be before to, both in the years 1970 to 2199"}
 	}
+	n = max(1, min(n, int(min(in.To.Sub(in.From).Milliseconds(), int64(n))))) // a step has at least a millisecond
 	q, err := restrict(who, in.Q, now)
 	if err != nil {
 		return nil, err
@@ -240,7 +277,7 @@ func (s *Server) rows(ctx context.Context, id string) (rights.Principal, []store
 	if err != nil {
 		return who, nil, err
 	}
-	all, err := s.Store.Event(ctx, id)
+	all, err := s.Store.Event(ctx, strings.ToLower(id))
 	if err != nil {
 		return who, nil, s.failed(ctx, "event", err)
 	}
@@ -261,7 +298,7 @@ func (s *Server) event(ctx context.Context, in *oneInput) (*answer[EventDetail],
 	if err != nil {
 		return nil, err
 	}
-	s.accessed(ctx, who, "id:"+in.ID, 1)
+	s.accessed(ctx, who, "id:"+rows[0].ID, len(rows))
 	return &answer[EventDetail]{EventDetail{shown(&rows[0]), shownAll(rows[1:])}}, nil
 }
 
@@ -281,5 +318,6 @@ func (s *Server) around(ctx context.Context, in *aroundInput) (*answer[Events], 
 		}
 	}
 	out.Count = len(out.Events)
+	s.accessed(ctx, who, "around id:"+rows[0].ID, out.Count)
 	return &answer[Events]{out}, nil
 }

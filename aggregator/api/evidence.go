@@ -5,12 +5,15 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/linewatch/linewatch/aggregator/rights"
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/evidence"
+	"github.com/linewatch/linewatch/shared/query"
 )
 
 // text is an answer that is no JSON.
@@ -56,26 +59,29 @@ func (s *Server) registerEvidence() {
 }
 
 type proofInput struct {
-	oneInput
+	ID    string `path:"id" maxLength:"64"`
 	Log   string `query:"log" maxLength:"64" doc:"with index: which of several leaves with this id"`
 	Index uint64 `query:"index"`
 }
 
 func (s *Server) proof(ctx context.Context, in *proofInput) (*text, error) {
-	_, rows, err := s.rows(ctx, in.ID)
+	who, rows, err := s.rows(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
 	row := rows[0]
-	for _, r := range rows {
-		if r.Log == in.Log && r.Index == in.Index {
-			row = r
+	if in.Log != "" {
+		i := slices.IndexFunc(rows, func(r store.Row) bool { return r.Log == in.Log && r.Index == in.Index })
+		if i < 0 {
+			return nil, toProblem(store.ErrNotFound)
 		}
+		row = rows[i]
 	}
 	p, err := s.prove(ctx, row)
 	if err != nil {
 		return nil, s.failed(ctx, "proof", err)
 	}
+	s.accessedNow(ctx, who, "id:"+row.ID, purposeProof, 1)
 	return &text{"text/plain; charset=utf-8", fmt.Sprintf(`attachment; filename="%s.tlog-proof"`, row.ID), p.Text()}, nil
 }
 
@@ -97,12 +103,24 @@ type logInput struct {
 }
 
 func (s *Server) log(ctx context.Context, in *logInput) (*answer[LogInfo], error) {
-	if _, err := caller(ctx, rights.EventsRead); err != nil {
+	who, err := caller(ctx, rights.EventsRead)
+	if err != nil {
 		return nil, err
 	}
 	lg, err := s.Store.Log(ctx, in.Log)
 	if err != nil {
 		return nil, s.failed(ctx, "log", err)
+	}
+	// Whoever may see one of its events may see what proves it.
+	q, err := restrict(who, "", time.Now())
+	if err != nil {
+		return nil, err
+	}
+	q.Filter.Terms = append(q.Filter.Terms, query.Term{Field: query.Log, Op: query.Is, Values: []string{lg.ID}})
+	if n, err := s.Store.Count(ctx, q, 1); err != nil {
+		return nil, s.failed(ctx, "log", err)
+	} else if n == 0 {
+		return nil, toProblem(store.ErrNotFound)
 	}
 	out := LogInfo{
 		Origin: lg.Origin, Agent: lg.AgentID, Class: string(lg.Class), Size: lg.Size, State: string(lg.State),

@@ -123,7 +123,7 @@ func (r *recorder) WriteHeader(status int) {
 // Unwrap lets http.ResponseController reach the connection.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// limiter bounds the requests of one caller: by name, for strangers by address.
+// limiter bounds requests by key.
 type limiter struct {
 	mu      sync.Mutex
 	callers map[string]*rate.Limiter
@@ -134,11 +134,7 @@ const maxCallers = 10_000
 
 func newLimiter() *limiter { return &limiter{callers: map[string]*rate.Limiter{}} }
 
-func (l *limiter) allow(r *http.Request, name string) bool {
-	key := "name " + name
-	if name == "" {
-		key = "address " + address(r)
-	}
+func (l *limiter) allow(key string, perSecond rate.Limit, burst int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	one, ok := l.callers[key]

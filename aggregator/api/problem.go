@@ -53,6 +53,9 @@ func toProblem(err error) *problem {
 	case errors.Is(err, context.DeadlineExceeded):
 		return &problem{Status: http.StatusServiceUnavailable, Title: "It took too long", Detail: "narrow the search, for example with since:2h or station:"}
 	}
+	if errors.Is(err, context.Canceled) {
+		return &problem{Status: http.StatusServiceUnavailable, Title: "Not answered", Detail: "the request was given up"}
+	}
 	return &problem{Status: http.StatusInternalServerError, Title: "The aggregator has a problem", Detail: "try again; its log has the cause"}
 }
 
@@ -63,7 +66,7 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 }
 
 // failed logs an unexpected error once and returns what the caller is told.
-func (s *Server) failed(ctx context.Context, what string, err error) error {
+func (s *Server) failed(ctx context.Context, what string, err error) *problem {
 	p := toProblem(err)
 	if p.Status >= http.StatusInternalServerError && ctx.Err() == nil {
 		s.Log.Error("request failed", "what", what, "error", err)

@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/linewatch/linewatch/aggregator/rights"
+	"github.com/linewatch/linewatch/shared/event"
 )
 
 // Me is who is signed in.
@@ -64,8 +65,9 @@ func (s *Server) registerSession() {
 		if err := s.Gate.SignOut(ctx); err != nil {
 			return nil, s.failed(ctx, "sign out", err)
 		}
-		if who.Name != "" {
-			s.record(ctx, "user.logout", who.Name, map[string]any{"sessionId": "", "reason": "user"})
+		if who.Kind == "user" {
+			s.flush(ctx, who.Name)
+			_ = s.record(ctx, event.TypeUserLogout, who.Name, addressOf(ctx), map[string]any{"sessionId": "", "reason": "user"})
 		}
 		return nil, nil
 	})
@@ -84,15 +86,14 @@ func (s *Server) registerSession() {
 }
 
 func (s *Server) signIn(ctx context.Context, in *signIn) (*answer[Me], error) {
-	who, err := s.Gate.SignIn(ctx, in.Body.Name, in.Body.Password)
+	who, err := s.Gate.SignIn(ctx, in.Body.Name, in.Body.Password, addressOf(ctx))
 	switch {
 	case errors.Is(err, rights.ErrWrong), errors.Is(err, rights.ErrSlow):
-		s.metrics.signInsRefused.Inc()
-		s.record(ctx, "user.login", in.Body.Name, map[string]any{"action": "login", "success": false, "method": "password"})
+		s.signInRefused(ctx, in.Body.Name)
 		return nil, toProblem(err)
 	case err != nil:
 		return nil, s.failed(ctx, "sign in", err)
 	}
-	s.record(ctx, "user.login", who.Name, map[string]any{"action": "login", "success": true, "method": "password"})
+	_ = s.record(ctx, event.TypeUserLogin, who.Name, addressOf(ctx), map[string]any{"action": "login", "success": true, "method": "password"})
 	return me(who), nil
 }

@@ -4,22 +4,25 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
 
 	"github.com/linewatch/linewatch/aggregator/rights"
 	"github.com/linewatch/linewatch/aggregator/store"
-	"github.com/linewatch/linewatch/shared/query"
 )
 
 const (
 	streamRows   = 500              // rows of one message, about
 	streamWrite  = 10 * time.Second // a client that takes longer is gone
 	statusEvery  = time.Second
-	recheckEvery = 30 * time.Second // rights taken away end a stream within this time
+	recheckEvery = 5 * time.Second // rights taken away end a stream within this time
 	maxFrame     = 16 << 10
 )
 
@@ -49,19 +52,41 @@ type status struct {
 	Rate float64   `json:"rate"`
 }
 
+// trustedOrigin tells whether a stream may be opened from where it is asked for:
+// our own pages, or programs, which have no Origin but a bearer token.
+func trustedOrigin(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return r.Header.Get("Authorization") != ""
+	}
+	u, err := url.Parse(origin)
+	return err == nil && u.Scheme == "https" && strings.EqualFold(u.Host, r.Host)
+}
+
 // stream serves one WebSocket. A GET is not covered by the cross-origin
-// protection, so the library's own check of Origin against Host is what keeps
-// other pages out; programs without an Origin come with a bearer token.
+// protection, so the check of Origin is what keeps other pages out.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	who, err := caller(r.Context(), rights.EventsRead)
 	if err != nil {
 		writeProblem(w, toProblem(err))
 		return
 	}
-	if r.Header.Get("Origin") == "" && r.Header.Get("Authorization") == "" {
+	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		w.Header().Set("Upgrade", "websocket")
+		writeProblem(w, &problem{Status: http.StatusUpgradeRequired, Title: "A WebSocket is needed", Detail: "this address speaks WebSocket only"})
+		return
+	}
+	if !trustedOrigin(r) {
 		writeProblem(w, &problem{Status: http.StatusForbidden, Title: "Refused", Detail: "a stream needs an Origin of this application or a bearer token"})
 		return
 	}
+	ctx, end, ok := s.streams.begin(r.Context(), who.Name)
+	if !ok {
+		w.Header().Set("Retry-After", "5")
+		writeProblem(w, &problem{Status: http.StatusTooManyRequests, Title: "Too many streams", Detail: fmt.Sprintf("at most %d at once for one name", maxStreams)})
+		return
+	}
+	defer end()
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled})
 	if err != nil {
 		return // Accept has answered
@@ -70,42 +95,59 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	conn.SetReadLimit(maxFrame)
 	s.metrics.streams.Inc()
 	defer s.metrics.streams.Dec()
-	st := &streamer{s: s, conn: conn, who: who, request: r}
-	if err := st.run(r.Context()); err != nil && websocket.CloseStatus(err) == -1 && r.Context().Err() == nil {
+	st := &streamer{s: s, conn: conn, who: who, user: s.Pseudonym(ctx, who.Name), request: r}
+	if err := st.run(ctx); err != nil && websocket.CloseStatus(err) == -1 {
 		s.Log.Debug("stream ended", "error", err)
 	}
-	conn.Close(websocket.StatusNormalClosure, "")
 }
 
 type streamer struct {
 	s       *Server
 	conn    *websocket.Conn
 	who     rights.Principal
+	user    string // their pseudonym
 	request *http.Request
 }
 
 // errRights ends a stream whose caller may no longer read.
-var errRights = errors.New("the right to read events was taken away")
+var errRights = errors.New("the rights changed or the session ended")
+
+// closing is how a stream ends, for the other side to know whether to come back.
+func closing(err error) (websocket.StatusCode, string) {
+	switch {
+	case errors.Is(err, errStopping):
+		return websocket.StatusGoingAway, errStopping.Error()
+	case errors.Is(err, errRights):
+		return websocket.StatusPolicyViolation, errRights.Error()
+	}
+	return websocket.StatusInternalError, "the stream failed; come back"
+}
 
 // run reads subscriptions and writes what they ask for; one goroutine each, and
-// the writer alone writes.
+// the writer alone writes. The reader's context outlives ctx: the library cuts a
+// connection whose reader is cancelled, and nobody would learn why it ended.
 func (st *streamer) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	reading, stopReading := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopReading()
 	asked := make(chan subscribe)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		cancel(st.read(ctx, asked))
+		cancel(st.read(reading, ctx.Done(), asked))
 	}()
 	err := st.write(ctx, asked)
 	cancel(err)
-	st.conn.CloseNow() // wakes the reader
+	if websocket.CloseStatus(err) == -1 {
+		st.conn.Close(closing(err))
+	}
+	stopReading()
 	<-done
 	return err
 }
 
-func (st *streamer) read(ctx context.Context, asked chan<- subscribe) error {
+func (st *streamer) read(ctx context.Context, ended <-chan struct{}, asked chan<- subscribe) error {
 	for {
 		_, data, err := st.conn.Read(ctx)
 		if err != nil {
@@ -117,8 +159,7 @@ func (st *streamer) read(ctx context.Context, asked chan<- subscribe) error {
 		}
 		select {
 		case asked <- sub:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		case <-ended: // go on reading: the answer to our close frame comes here
 		}
 	}
 }
@@ -179,7 +220,7 @@ func (st *streamer) write(ctx context.Context, asked <-chan subscribe) error {
 		case <-tick.C:
 			err = st.send(ctx, st.status())
 		case <-check.C:
-			if who, err := st.s.Gate.Who(st.request); err != nil || !who.May(rights.EventsRead) {
+			if !st.still() {
 				return errRights
 			}
 		}
@@ -189,17 +230,27 @@ func (st *streamer) write(ctx context.Context, asked <-chan subscribe) error {
 	}
 }
 
+// still asks whether the caller may go on as before; changed rights end the
+// stream, and the client comes back with the new ones. While the database does
+// not answer nothing is shown anyway.
+func (st *streamer) still() bool {
+	// The request's own context holds the session as it was.
+	ctx, cancel := context.WithTimeout(context.Background(), recheckEvery)
+	defer cancel()
+	who, err := st.s.Gate.Again(ctx, st.request)
+	if errors.Is(err, rights.ErrNobody) {
+		return false
+	}
+	return err != nil || who.May(rights.EventsRead) && slices.Equal(who.Roles, st.who.Roles) && slices.Equal(who.Scope, st.who.Scope)
+}
+
 func (st *streamer) subscribe(sub subscribe) (Next, *problem) {
 	q, err := restrict(st.who, sub.Subscribe.Q, time.Now())
 	if err != nil {
 		return nil, toProblem(err)
 	}
 	return st.s.Live.Watch(sub.Subscribe.Cursor, func(r *store.Row) bool {
-		return sees(st.who, r) && q.Filter.Match(query.Event{
-			ID: r.ID, Type: r.Type, Class: r.Class, Severity: r.Severity, Station: r.Station, Equipment: r.Equipment,
-			Signal: r.Signal, Correlation: r.CorrelationID, User: r.UserID, IP: r.SourceIP, Log: r.Log, Agent: r.AgentID,
-			At: r.At, Words: r.Words, Data: r.Data,
-		})
+		return sees(st.who, r) && q.Filter.Match(r.Fields())
 	}), nil
 }
 
@@ -213,7 +264,15 @@ func (st *streamer) deliver(ctx context.Context, d delivery) error {
 		return nil
 	}
 	st.s.metrics.streamed.Add(float64(len(d.page.Rows)))
-	st.s.accessed(st.request.Context(), st.who, "live stream", len(d.page.Rows))
+	shown := 0
+	for i := range d.page.Rows {
+		if !ownAccess(&d.page.Rows[i], st.user) {
+			shown++
+		}
+	}
+	if shown > 0 {
+		st.s.accessed(st.request.Context(), st.who, "live stream", shown)
+	}
 	return st.send(ctx, message{Events: shownAll(d.page.Rows), Cursor: d.page.Cursor})
 }
 
