@@ -178,6 +178,11 @@ func (e *engine) failed(ctx context.Context, err error) {
 		// The server may have another certificate or policy now.
 		e.pinned = nil
 	}
+	if errors.Is(err, errSubscriptionLost) {
+		// The connection is well; what was lost is told as a gap.
+		e.log.Warn("subscription lost", "error", err)
+		return
+	}
 	e.src.state(to, reason)
 	e.certificateEvent(ctx, err)
 	if !e.lostSince.IsZero() {

@@ -43,6 +43,8 @@ type storedSub struct {
 	// Intervals as granted, in milliseconds.
 	Publishing int64 `json:"publishing"`
 	KeepAlive  int64 `json:"keep_alive"`
+
+	changed bool // made under another configuration
 }
 
 // recall reads the stored positions; what can't be read is forgotten and said.
@@ -87,7 +89,7 @@ func (e *engine) recall(positions source.Positions) {
 		}
 		if !known || sub.Hash != g.hash {
 			// Its values can't be told apart any more: a fresh one, and a gap.
-			sub.ID = 0
+			sub.Was, sub.ID, sub.changed = sub.ID, 0, true
 		}
 		e.lost[name] = sub
 	}

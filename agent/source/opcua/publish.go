@@ -123,12 +123,25 @@ func (e *engine) landed(ctx context.Context, ch *channel, f *flight, others int)
 		return f.err
 	}
 	sub := e.byID(f.res.SubscriptionID)
-	if sub == nil || f.res.NotificationMessage == nil {
-		e.log.Debug("notification of an unknown subscription", "subscription", f.res.SubscriptionID)
+	if sub == nil {
+		return e.drop(ctx, ch, f.res.SubscriptionID)
+	}
+	if f.res.NotificationMessage == nil {
 		return nil
 	}
 	sub.heard = e.now()
 	return e.accept(ctx, ch, sub, f.res.NotificationMessage)
+}
+
+// drop ends a subscription of our session that no group has any more: made half
+// before a connection broke, or by an earlier configuration.
+func (e *engine) drop(ctx context.Context, ch *channel, id uint32) error {
+	e.log.Info("a left-over subscription is ended", "subscription", id)
+	_, err := call[*ua.DeleteSubscriptionsResponse](ctx, ch, &ua.DeleteSubscriptionsRequest{SubscriptionIDs: []uint32{id}}, e.patience())
+	if err != nil && lostConnection(err) {
+		return err
+	}
+	return nil
 }
 
 // accept takes one notification in its order; holes before it are asked for again

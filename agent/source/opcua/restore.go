@@ -171,7 +171,7 @@ func (e *engine) revive(ctx context.Context, ch *channel) error {
 		if sub == nil {
 			sub = &subscription{group: g}
 			if stored, ok := e.lost[g.name]; ok {
-				sub.id, sub.was, sub.next = stored.ID, stored.Was, stored.Next
+				sub.id, sub.was, sub.next, sub.changed = stored.ID, stored.Was, stored.Next, stored.changed
 				sub.last, sub.seen = stored.Last, stored.Seen
 				sub.interval = time.Duration(stored.Publishing) * time.Millisecond
 				sub.keepAlive = time.Duration(stored.KeepAlive) * time.Millisecond
@@ -227,11 +227,15 @@ func (e *engine) goOn(ctx context.Context, ch *channel, sub *subscription) error
 	}
 	lived := !sub.last.IsZero() || !sub.seen.IsZero()
 	g := gap{cause: "subscription lost", from: sub.knownUntil(), first: sub.next, sub: sub.was}
+	if sub.changed {
+		g.cause = "configuration changed"
+	}
 	if err := e.create(ctx, ch, sub); err != nil {
-		// Half made: the next attempt begins again, the server drops this one.
+		// Half made: the next attempt begins again, and drop ends this one.
 		sub.was, sub.id = g.sub, 0
 		return err
 	}
+	sub.changed = false
 	d := delivery{commit: true}
 	if lived {
 		g.to = e.serverTime(ctx, ch)

@@ -41,6 +41,7 @@ func TestOneServerManyWays(t *testing.T) {
 	t.Run("alarms come, are acknowledged by nobody, and go", func(t *testing.T) { alarms(t, server) })
 	t.Run("a sink that refuses loses nothing and pauses publishing", func(t *testing.T) { backpressure(t, server) })
 	t.Run("an agent that dies with notifications in memory loses none", func(t *testing.T) { heldAtDeath(t, server) })
+	t.Run("a changed configuration is a gap and leaves nothing behind", func(t *testing.T) { changedConfig(t, server) })
 	t.Run("a queue that overflows in the server is declared", func(t *testing.T) { overflows(t, server) })
 	t.Run("the tools", func(t *testing.T) { tools(t, server) })
 }
@@ -159,6 +160,23 @@ func backpressure(t *testing.T, server *line) {
 		require.Empty(t, series.holes(first, last))
 	}
 	require.Empty(t, sink.occurrences("audit.gap"))
+}
+
+func changedConfig(t *testing.T, server *line) {
+	before := answer(t, server, "count", "subscriptions")
+	sink := newRecord()
+	cfg := insecure(server.Endpoint, stateNode())
+	s := run(t, cfg, Options{}, sink)
+	sink.until(t, "the state", func() bool { return sink.newest("press.state") != nil })
+	s.stop()
+	cfg.Groups[0].Nodes = append(cfg.Groups[0].Nodes, config.OPCUANode{ID: "nsu=urn:linewatch:test;s=Line1.Press.Program", As: "press.program"})
+	run(t, cfg, Options{Positions: sink}, sink)
+	sink.until(t, "the new node", func() bool { return sink.newest("press.program") == "P-100" })
+	gaps := sink.occurrences("audit.gap")
+	require.Len(t, gaps, 1)
+	require.Equal(t, "configuration changed", gaps[0].Occurrence.Data["cause"])
+	require.Eventually(t, func() bool { return answer(t, server, "count", "subscriptions") == before+1 }, 30*time.Second, 200*time.Millisecond,
+		"the subscription of the old configuration is ended")
 }
 
 func heldAtDeath(t *testing.T, server *line) {

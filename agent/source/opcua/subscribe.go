@@ -20,6 +20,7 @@ type subscription struct {
 	group     *group
 	id        uint32 // 0 = none in the server
 	was       uint32 // the id before it was lost
+	changed   bool   // it was another configuration's
 	next      uint32 // sequence number expected
 	interval  time.Duration
 	keepAlive time.Duration
