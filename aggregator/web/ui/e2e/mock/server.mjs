@@ -15,7 +15,10 @@ const mime = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.
 const ranks = ['debug', 'info', 'low', 'medium', 'high', 'critical']
 const out = ({ leaf, stored }) => ({ leaf, stored })
 
-async function parser() {
+let parsing
+const parser = () => parsing ??= loadParser()
+
+async function loadParser() {
   const server = await vite({ root: ui, configFile: false, server: { middlewareMode: true, hmr: false, ws: false }, appType: 'custom', logLevel: 'error', optimizeDeps: { noDiscovery: true } })
   const { parse, format } = await server.ssrLoadModule('/src/live/query.ts')
   await server.close()

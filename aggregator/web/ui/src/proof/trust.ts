@@ -22,8 +22,9 @@ const STORE = 'linewatch.trust'
 const MAX_LINE = 1023 // bytes
 const MAX_LINES = 10_000
 const part = '[a-z0-9._-]+'
-const agentID = new RegExp(`^${part}$`)
-const originText = new RegExp(`^linewatch/${part}/${part}/${part}$`)
+const agent = `(?:_aggregator/${part}|(?!_)${part})`
+const agentID = new RegExp(`^${agent}$`)
+const originText = new RegExp(`^linewatch/${agent}/${part}/${part}$`)
 
 /** Parses a trust file; a string says which line is wrong and why. One mistake refuses it. */
 export function parseTrust(text: string, name: string): Trust | string {

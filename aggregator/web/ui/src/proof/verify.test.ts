@@ -3,7 +3,7 @@ import file from '../../../../../shared/evidence/testdata/proof_vectors.json'
 import { fromBase64, toBase64, utf8 } from './bytes'
 import { javaScriptCrypto, webCryptoOf, type Crypto } from './crypto'
 import { parseTrust } from './trust'
-import { same, STATION, verifyEvent, type Evidence, type Shown } from './verify'
+import { agentOf, same, STATION, verifyEvent, type Evidence, type Shown } from './verify'
 
 interface Vector {
   name: string
@@ -107,6 +107,11 @@ describe('trust', () => {
 })
 
 describe('small parts', () => {
+  it('find the agent of an origin, also of an aggregator', () => {
+    expect(agentOf('linewatch/a0123456789abcde/security/0011223344556677')).toBe('a0123456789abcde')
+    expect(agentOf('linewatch/_aggregator/agg-1/security/0011223344556677')).toBe('_aggregator/agg-1')
+    expect(typeof parseTrust(`log linewatch/_aggregator/agg-1/security/0011223344556677 ${vectors[0]!.keys[0]!.key} 0 0`, 'x')).toBe('object')
+  })
   it('refuse base64 that is not canonical', () => {
     for (const bad of ['QQ', 'QR==', 'Q', '=', 'QQ==\n', 'Q-==', ' QQ==']) expect(fromBase64(bad), bad).toBeUndefined()
     expect(toBase64(fromBase64('QUI=')!)).toBe('QUI=')

@@ -109,8 +109,8 @@ function damaged(reason: string, c: Crypto, started: number): Evidence {
   }
 }
 
-/** linewatch/<agent>/<class>/<log> */
-export const agentOf = (origin: string): string => origin.split('/')[1] ?? ''
+/** linewatch/<agent>/<class>/<log>; the agent of an aggregator's own log is _aggregator/<instance>. */
+export const agentOf = (origin: string): string => origin.split('/').slice(1, -2).join('/')
 
 async function checkStation(c: Crypto, o: Opened, keys: Keys['keys']): Promise<{ check: Check; key: Bytes | undefined }> {
   const size = o.checkpoint.size
