@@ -18,6 +18,8 @@ import (
 type API struct {
 	URL   string
 	Token string
+	// Cookie of a session, instead of a token.
+	Cookie *http.Cookie
 
 	t      testing.TB
 	client *http.Client
@@ -75,7 +77,11 @@ func (a *API) Raw(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Authorization", "Bearer "+a.Token)
+	if a.Cookie != nil {
+		req.AddCookie(a.Cookie)
+	} else {
+		req.Header.Set("Authorization", "Bearer "+a.Token)
+	}
 	resp, err := a.client.Do(req)
 	if err != nil {
 		return nil, err

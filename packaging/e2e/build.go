@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,8 +21,18 @@ const (
 )
 
 // Main builds the programs unless LINEWATCH_BIN names them, runs the tests and
-// returns the exit code.
+// returns the exit code. Most of what the tests do is wait, so four run at once
+// even on two cores, unless -parallel says otherwise.
 func Main(m *testing.M) int {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		if err := flag.Set("test.parallel", "4"); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e:", err)
+			return 1
+		}
+	}
 	if os.Getenv(EnvBin) != "" {
 		return m.Run()
 	}

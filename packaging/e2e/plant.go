@@ -134,8 +134,8 @@ func (p *Plant) Ready() {
 	}, nil)
 }
 
-// Token makes an enrolment token with the command line.
-func (p *Plant) Token(args ...string) string {
+// EnrolToken makes an enrolment token with the command line.
+func (p *Plant) EnrolToken(args ...string) string {
 	p.t.Helper()
 	return strings.TrimSpace(p.Command(append([]string{"token", "agent", "--scope", "hamburg/**"}, args...)...))
 }

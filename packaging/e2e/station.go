@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,7 +32,7 @@ type Station struct {
 func (p *Plant) Station(name, sources string) *Station {
 	p.t.Helper()
 	s := p.Machine(name, sources)
-	s.Enrol(p.Token())
+	s.Enrol(p.EnrolToken())
 	return s
 }
 
@@ -156,7 +157,8 @@ func (s *Station) Status() (Status, bool) {
 func (s *Station) Copy(name string) *Station {
 	s.t.Helper()
 	c := &Station{Name: s.Name, Dir: filepath.Join(s.plant.Dir, name), t: s.t, plant: s.plant}
-	require.NoError(s.t, os.CopyFS(c.Dir, os.DirFS(s.Dir)))
+	out, err := exec.Command("cp", "-a", s.Dir, c.Dir).CombinedOutput() // os.CopyFS drops modes
+	require.NoError(s.t, err, "%s", out)
 	return c
 }
 
