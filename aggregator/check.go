@@ -43,7 +43,7 @@ func (a *Aggregator) Check(ctx context.Context) (Report, error) {
 	if err != nil {
 		return r, err
 	}
-	if _, err := a.peopleCertificate(); err != nil {
+	if _, err := a.peopleCertificates().get(nil); err != nil {
 		return r, err
 	}
 	for _, l := range logs {

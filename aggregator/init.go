@@ -48,6 +48,9 @@ func Init(ctx context.Context, o InitOptions, log *slog.Logger) (config.Config, 
 	if _, err := os.Stat(file); err == nil {
 		return config.Config{}, fmt.Errorf("init: %s exists already; nothing was changed", file)
 	}
+	if err := auth.CheckName(o.Admin); err != nil {
+		return config.Config{}, fmt.Errorf("init: administrator: %w", err)
+	}
 	if err := auth.CheckPassword(o.Admin, o.Password); err != nil {
 		return config.Config{}, fmt.Errorf("init: administrator %s: %w", o.Admin, err)
 	}
@@ -126,6 +129,9 @@ var ErrUserExists = errors.New("a user of this name exists already")
 
 // SaveUser adds a user with a password, recorded in the ledger.
 func (a *Aggregator) SaveUser(ctx context.Context, u store.User, password, by string) error {
+	if err := auth.CheckName(u.Name); err != nil {
+		return fmt.Errorf("user %q: %w", u.Name, err)
+	}
 	if err := auth.CheckPassword(u.Name, password); err != nil {
 		return fmt.Errorf("user %s: %w", u.Name, err)
 	}

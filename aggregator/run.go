@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -59,12 +58,16 @@ func (a *Aggregator) Run(ctx context.Context, started func(Listening)) error {
 	// the gatherer of reads) go on until the requests in flight have ended.
 	inner, stopInner := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopInner()
+	// Whichever part fails takes the whole program down: a service manager starts
+	// it again, half an aggregator would look alive.
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
 	var helpers, servers errgroup.Group
 	for _, run := range p.helpers {
-		helpers.Go(func() error { return run(inner) })
+		helpers.Go(func() error { return failing(fail, run(inner)) })
 	}
-	servers.Go(func() error { return serve(ctx, p.people, people) })
-	servers.Go(func() error { return serve(ctx, p.agents, agents) })
+	servers.Go(func() error { return failing(fail, serve(ctx, p.people, people)) })
+	servers.Go(func() error { return failing(fail, serve(ctx, p.agents, agents)) })
 	if started != nil {
 		started(Listening{People: people.Addr(), Agents: agents.Addr()})
 	}
@@ -76,6 +79,13 @@ func (a *Aggregator) Run(ctx context.Context, started func(Listening)) error {
 	stopped := map[string]any{"component": "aggregator", "by": "operator", "reason": "stopped"}
 	if e := a.Ledger.Record(last, event.TypeAuditStopped, stopped, func(e *event.Event) { e.Severity = event.SeverityInfo }); e != nil {
 		a.log.Error("the ledger did not take the stop", "error", e)
+	}
+	return err
+}
+
+func failing(fail context.CancelCauseFunc, err error) error {
+	if err != nil {
+		fail(err)
 	}
 	return err
 }
@@ -114,8 +124,13 @@ func (a *Aggregator) parts() (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
+	server := &http.Server{
+		Handler: people.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: quiet(a.log),
+	}
+	server.RegisterOnShutdown(people.StopStreams) // a server does not wait for WebSockets
 	return &parts{
-		people:  &http.Server{Handler: people.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: quiet(a.log)},
+		people:  server,
 		agents:  in.Server(),
 		helpers: []func(context.Context) error{a.Ledger.Run, a.Enrol.Run, fl.Run, in.Run, hub.Run, people.Run},
 	}, nil
@@ -137,11 +152,11 @@ func agentsOf(fl *fleet.Fleet) func(context.Context) ([]api.Agent, error) {
 func quiet(l *slog.Logger) *log.Logger { return slog.NewLogLogger(l.Handler(), slog.LevelDebug) }
 
 func (a *Aggregator) listeners() (people, agents net.Listener, err error) {
-	cert, err := a.peopleCertificate()
-	if err != nil {
+	certificates := a.peopleCertificates()
+	if _, err := certificates.get(nil); err != nil {
 		return nil, nil, err
 	}
-	people, err = tls.Listen("tcp", a.Config.People.Listen, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, NextProtos: []string{"http/1.1"}})
+	people, err = tls.Listen("tcp", a.Config.People.Listen, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificates.get, NextProtos: []string{"http/1.1"}})
 	if err != nil {
 		return nil, nil, fmt.Errorf("people.listen: %w", err)
 	}
@@ -154,24 +169,6 @@ func (a *Aggregator) listeners() (people, agents net.Listener, err error) {
 		return nil, nil, fmt.Errorf("agents.listen: %w", err)
 	}
 	return people, agents, nil
-}
-
-func (a *Aggregator) peopleCertificate() (tls.Certificate, error) {
-	t := a.Config.People.TLS
-	if t.Cert == "" {
-		return a.CA.Server(names(a.Config.People.Names, a.Config.Agents.URLs)...)
-	}
-	abs := func(p string) string {
-		if filepath.IsAbs(p) {
-			return p
-		}
-		return filepath.Join(a.Config.Dir, p)
-	}
-	cert, err := tls.LoadX509KeyPair(abs(t.Cert), abs(t.Key))
-	if err != nil {
-		return cert, fmt.Errorf("people.tls: %w", err)
-	}
-	return cert, nil
 }
 
 func serve(ctx context.Context, srv *http.Server, l net.Listener) error {

@@ -5,24 +5,20 @@ package auth
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/alexedwards/argon2id"
 	"github.com/alexedwards/scs/v2"
-	"golang.org/x/time/rate"
 
 	"github.com/linewatch/linewatch/aggregator/rights"
 	"github.com/linewatch/linewatch/aggregator/store"
+	"github.com/linewatch/linewatch/shared/identity"
 )
 
 const (
@@ -30,9 +26,11 @@ const (
 	CookieName = "__Host-linewatch"
 	lifetime   = 12 * time.Hour // a shift, with some room
 	idle       = 4 * time.Hour
-	keyUser    = "user"
-	// MinPassword is the shortest password taken, in characters.
-	MinPassword = 12
+	// seenEvery is how exactly a session's last use is known: writing it down at
+	// every request would be a transaction for each.
+	seenEvery = 5 * time.Minute
+	keyUser   = "user"
+	keySeen   = "seen" // Unix seconds of the last use, about
 )
 
 // People is what auth needs of the store.
@@ -49,9 +47,8 @@ type Auth struct {
 	people   People
 	sessions *scs.SessionManager
 	decoy    string // hash compared for unknown names, so that they cost the same time
-
-	mu       sync.Mutex
-	attempts map[string]*rate.Limiter
+	attempts *attempts
+	hashing  chan struct{} // places for comparisons under way
 }
 
 // New makes an Auth over the store's people.
@@ -62,45 +59,26 @@ func New(people People, log *slog.Logger) (*Auth, error) {
 	}
 	m := scs.New()
 	m.Store = sessionStore{people}
-	m.Lifetime, m.IdleTimeout = lifetime, idle
+	m.Lifetime = lifetime
 	m.HashTokenInStore = true
 	m.Cookie = scs.SessionCookie{Name: CookieName, Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode, Persist: true}
 	m.ErrorFunc = func(w http.ResponseWriter, _ *http.Request, err error) {
 		log.Error("session store failed", "error", err)
-		http.Error(w, "the session could not be read; try again", http.StatusServiceUnavailable)
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, `{"status":503,"title":"Not available","detail":"the database does not answer; try again"}`+"\n")
 	}
-	return &Auth{people: people, sessions: m, decoy: decoy, attempts: map[string]*rate.Limiter{}}, nil
-}
-
-// HashPassword makes an argon2id hash with the parameters of RFC 9106's second
-// recommendation (64 MiB, 3 passes).
-func HashPassword(password string) (string, error) {
-	hash, err := argon2id.CreateHash(password, &argon2id.Params{Memory: 64 * 1024, Iterations: 3, Parallelism: 2, SaltLength: 16, KeyLength: 32})
-	if err != nil {
-		return "", fmt.Errorf("hash password: %w", err)
-	}
-	return hash, nil
-}
-
-// CheckPassword says whether a new password is good enough, in words for a person.
-func CheckPassword(name, password string) error {
-	switch {
-	case len([]rune(password)) < MinPassword:
-		return fmt.Errorf("the password needs at least %d characters", MinPassword)
-	case strings.Contains(strings.ToLower(password), strings.ToLower(name)):
-		return errors.New("the password must not contain the name")
-	case strings.Count(password, password[:1]) == len(password):
-		return errors.New("the password is one character repeated")
-	}
-	return nil
+	return &Auth{people: people, sessions: m, decoy: decoy, attempts: newAttempts(), hashing: make(chan struct{}, maxHashing)}, nil
 }
 
 // Middleware loads and saves the session around every request.
 func (a *Auth) Middleware(next http.Handler) http.Handler { return a.sessions.LoadAndSave(next) }
 
 // SignIn checks name and password and puts the user into the session of ctx.
-func (a *Auth) SignIn(ctx context.Context, name, password string) (rights.Principal, error) {
-	if !a.allowed(name) {
+// address is where the attempt comes from; with the name it is what slows
+// guessing down.
+func (a *Auth) SignIn(ctx context.Context, name, password, address string) (rights.Principal, error) {
+	if !a.attempts.allowed(name, address, time.Now()) {
 		return rights.Principal{}, rights.ErrSlow
 	}
 	user, err := a.people.User(ctx, name)
@@ -111,7 +89,10 @@ func (a *Auth) SignIn(ctx context.Context, name, password string) (rights.Princi
 	if err != nil {
 		hash = a.decoy
 	}
-	match, compareErr := argon2id.ComparePasswordAndHash(password, hash)
+	match, compareErr := a.compare(ctx, password, hash)
+	if errors.Is(compareErr, rights.ErrSlow) {
+		return rights.Principal{}, rights.ErrSlow
+	}
 	if err != nil || compareErr != nil || !match || user.Disabled || user.Deleted {
 		return rights.Principal{}, rights.ErrWrong
 	}
@@ -120,6 +101,7 @@ func (a *Auth) SignIn(ctx context.Context, name, password string) (rights.Princi
 		return rights.Principal{}, fmt.Errorf("sign in: %w", err)
 	}
 	a.sessions.Put(ctx, keyUser, user.Name)
+	a.sessions.Put(ctx, keySeen, time.Now().Unix())
 	return principal(user), nil
 }
 
@@ -134,18 +116,49 @@ func (a *Auth) SignOut(ctx context.Context) error {
 // Who tells who sends r: by bearer token, else by the session. The rights are
 // read anew each time, so a change holds at once.
 func (a *Auth) Who(r *http.Request) (rights.Principal, error) {
-	if h := r.Header.Get("Authorization"); h != "" {
-		text, ok := strings.CutPrefix(h, "Bearer ")
-		if !ok {
-			return rights.Principal{}, rights.ErrNobody
-		}
-		return a.byToken(r.Context(), text)
+	if r.Header.Get("Authorization") != "" {
+		return a.byHeader(r.Context(), r)
 	}
-	name := a.sessions.GetString(r.Context(), keyUser)
+	return a.bySession(r.Context())
+}
+
+// Again is Who for a request that lasts, such as a stream: the session is read
+// anew, so that a sign-out elsewhere ends it too.
+func (a *Auth) Again(ctx context.Context, r *http.Request) (rights.Principal, error) {
+	if r.Header.Get("Authorization") != "" {
+		return a.byHeader(ctx, r)
+	}
+	cookie, err := r.Cookie(CookieName)
+	if err != nil {
+		return rights.Principal{}, rights.ErrNobody
+	}
+	ctx, err = a.sessions.Load(ctx, cookie.Value)
+	if err != nil {
+		return rights.Principal{}, fmt.Errorf("who asks: %w", err)
+	}
+	return a.bySession(ctx)
+}
+
+func (a *Auth) byHeader(ctx context.Context, r *http.Request) (rights.Principal, error) {
+	text, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return rights.Principal{}, rights.ErrNobody
+	}
+	return a.byToken(ctx, text)
+}
+
+func (a *Auth) bySession(ctx context.Context) (rights.Principal, error) {
+	name := a.sessions.GetString(ctx, keyUser)
 	if name == "" {
 		return rights.Principal{}, rights.ErrNobody
 	}
-	user, err := a.people.User(r.Context(), name)
+	switch unused := time.Since(time.Unix(a.sessions.GetInt64(ctx, keySeen), 0)); {
+	case unused > idle:
+		return rights.Principal{}, rights.ErrNobody
+	case unused > seenEvery:
+		a.sessions.Put(ctx, keySeen, time.Now().Unix())
+	}
+	user, err := a.people.User(ctx, name)
 	if errors.Is(err, store.ErrNotFound) || err == nil && (user.Disabled || user.Deleted) {
 		return rights.Principal{}, rights.ErrNobody
 	}
@@ -156,7 +169,7 @@ func (a *Auth) Who(r *http.Request) (rights.Principal, error) {
 }
 
 func (a *Auth) byToken(ctx context.Context, text string) (rights.Principal, error) {
-	t, err := a.people.Token(ctx, HashToken(text))
+	t, err := a.people.Token(ctx, identity.SecretHash(text))
 	if errors.Is(err, store.ErrNotFound) {
 		return rights.Principal{}, rights.ErrNobody
 	}
@@ -175,66 +188,4 @@ func principal(u store.User) rights.Principal {
 		display = u.Name
 	}
 	return rights.Principal{Name: u.Name, Display: display, Kind: "user", Roles: slices.Clone(u.Roles), Scope: slices.Clone(u.Scope)}
-}
-
-// maxNames bounds the memory that made-up names can take.
-const maxNames = 10_000
-
-// allowed lets five attempts per name through at once and one each 12 s after.
-func (a *Auth) allowed(name string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	l, ok := a.attempts[name]
-	if !ok {
-		if len(a.attempts) >= maxNames {
-			clear(a.attempts)
-		}
-		l = rate.NewLimiter(rate.Every(12*time.Second), 5)
-		a.attempts[name] = l
-	}
-	return l.Allow()
-}
-
-// NewToken makes the text of a bearer token and the hash that is stored.
-func NewToken() (text, hash string) {
-	raw := make([]byte, 32)
-	_, _ = rand.Read(raw) // never fails (crypto/rand since Go 1.24)
-	text = "lwa_" + base64.RawURLEncoding.EncodeToString(raw)
-	return text, HashToken(text)
-}
-
-// HashToken is the hex SHA-256 under which a token is stored. A token has 256
-// random bits, so no slow hash is needed.
-func HashToken(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:])
-}
-
-// sessionStore lets scs keep its sessions in the store.
-type sessionStore struct{ people People }
-
-var _ scs.CtxStore = sessionStore{}
-
-func (s sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
-	return s.people.FindSession(ctx, token)
-}
-
-func (s sessionStore) CommitCtx(ctx context.Context, token string, b []byte, expiry time.Time) error {
-	return s.people.SaveSession(ctx, token, b, expiry)
-}
-
-func (s sessionStore) DeleteCtx(ctx context.Context, token string) error {
-	return s.people.DeleteSession(ctx, token)
-}
-
-func (s sessionStore) Find(token string) ([]byte, bool, error) {
-	return s.people.FindSession(context.Background(), token)
-}
-
-func (s sessionStore) Commit(token string, b []byte, expiry time.Time) error {
-	return s.people.SaveSession(context.Background(), token, b, expiry)
-}
-
-func (s sessionStore) Delete(token string) error {
-	return s.people.DeleteSession(context.Background(), token)
 }
