@@ -174,35 +174,20 @@ func (t *taking) events(n *ua.EventNotificationList) {
 }
 
 func (t *taking) event(it *item, fields []*ua.Variant) {
-	a := it.alarm
 	get := func(f field) any {
 		if fields[f] == nil {
 			return nil
 		}
 		return fields[f].Value()
 	}
-	if typ, ok := get(fieldEventType).(*ua.NodeID); ok && typ.Namespace() == 0 {
-		switch typ.IntID() {
-		case id.RefreshStartEventType:
-			a.refreshing = true
-			return
-		case id.RefreshEndEventType:
-			a.refreshing = false
-			return
-		case id.EventQueueOverflowEventType:
-			t.overflowed(it, t.msg.PublishTime)
-			return
-		}
+	if t.special(it, get) {
+		return
 	}
-	node, ok := get(fieldConditionID).(*ua.NodeID)
-	if !ok || node == nil || node.String() == "i=0" {
+	key := t.conditionKey(get)
+	if key == "" {
 		return // an event that is no condition: nothing is configured for it
 	}
-	now := readCondition(get)
-	key := uriForm(node, t.e.session.Namespaces)
-	if branch, ok := get(fieldBranchID).(*ua.NodeID); ok && branch != nil && branch.String() != "i=0" {
-		key += "|" + branch.String()
-	}
+	a, now := it.alarm, readCondition(get)
 	before, known := a.known[key]
 	// What was told as coming is told as going, though its severity sinks then.
 	if !known && now.severity < int64(a.minSeverity) {
@@ -214,10 +199,9 @@ func (t *taking) event(it *item, fields []*ua.Variant) {
 	}
 	t.time(at)
 	it.last = at
-	if now.active && (!known || !before.active) {
+	now.activeAt = before.activeAt
+	if now.active && !before.active {
 		now.activeAt = at
-	} else {
-		now.activeAt = before.activeAt
 	}
 	a.known[key] = now
 	data := map[string]any{
@@ -236,6 +220,39 @@ func (t *taking) event(it *item, fields []*ua.Variant) {
 	if !known || before.active != now.active || (now.active && before.severity != now.severity) {
 		t.stateChanged(it, get, data, now, at, a.refreshing)
 	}
+}
+
+// special handles the events that are about the listening itself.
+func (t *taking) special(it *item, get func(field) any) bool {
+	typ, ok := get(fieldEventType).(*ua.NodeID)
+	if !ok || typ == nil || typ.Namespace() != 0 {
+		return false
+	}
+	switch typ.IntID() {
+	case id.RefreshStartEventType:
+		it.alarm.refreshing = true
+	case id.RefreshEndEventType:
+		it.alarm.refreshing = false
+	case id.EventQueueOverflowEventType:
+		t.overflowed(it, t.msg.PublishTime)
+	default:
+		return false
+	}
+	return true
+}
+
+// conditionKey names a condition, or one branch of it, in a form that a restart of
+// the server does not change; "" for an event that is no condition.
+func (t *taking) conditionKey(get func(field) any) string {
+	node, ok := get(fieldConditionID).(*ua.NodeID)
+	if !ok || node == nil || node.String() == "i=0" {
+		return ""
+	}
+	key := uriForm(node, t.e.session.Namespaces)
+	if branch, ok := get(fieldBranchID).(*ua.NodeID); ok && branch != nil && branch.String() != "i=0" {
+		key += "|" + branch.String()
+	}
+	return key
 }
 
 func readCondition(get func(field) any) condition {

@@ -107,85 +107,104 @@ func answer(t *testing.T, l *line, command, key string) int64 {
 	return int64(n)
 }
 
+// trial is one source on one server, driven through one fault after the other.
+type trial struct {
+	t      *testing.T // the whole test: a source started in one part lives on in the next
+	server *line
+	cable  *proxy
+	sink   *record
+	cfg    config.OPCUA
+	source *running
+	first  int64 // every variable delivers every step from here on
+}
+
+// check fails unless everything so far was delivered, and nothing declared lost.
+func (f *trial) check(t *testing.T) {
+	t.Helper()
+	last := answer(t, f.server, "count", "step") + 5
+	reached(t, f.sink, last)
+	requireAll(t, f.sink, f.first, last)
+}
+
+// restart ends the source without a word to the server and starts it anew.
+func (f *trial) restart(pause time.Duration) {
+	f.source.stop()
+	<-time.After(pause)
+	f.source = run(f.t, f.cfg, Options{PKI: f.server.PKI, Positions: f.sink}, f.sink)
+}
+
 // TestEveryStepSurvivesEveryFault drives one source through one fault after the
 // other, while 200 variables step every 100 ms.
 func TestEveryStepSurvivesEveryFault(t *testing.T) {
 	t.Parallel()
 	server := startLine(t, map[string]any{"variables": steps, "every": 100, "alarm": false})
-	cable := newProxy(t, server.Port)
-	sink := newRecord()
-	certificates := t.TempDir()
-	cfg := insecure(cable.endpoint(), stepNodes(steps)...)
-	s := run(t, cfg, Options{PKI: certificates}, sink)
-	reached(t, sink, answer(t, server, "count", "step"))
-	first := int64(0)
-	for step := range delivered(t, sink)[0] {
-		if first == 0 || step < first {
-			first = step
+	f := &trial{t: t, server: server, cable: newProxy(t, server.Port), sink: newRecord()}
+	f.cfg = insecure(f.cable.endpoint(), stepNodes(steps)...)
+	f.source = run(t, f.cfg, Options{PKI: server.PKI}, f.sink)
+	reached(t, f.sink, answer(t, server, "count", "step"))
+	for step := range delivered(t, f.sink)[0] {
+		if f.first == 0 || step < f.first {
+			f.first = step
 		}
 	}
-	check := func(t *testing.T) {
-		t.Helper()
-		last := answer(t, server, "count", "step") + 5
-		reached(t, sink, last)
-		// The very first value of a variable may be one step later than another's.
-		requireAll(t, sink, first+2, last)
-	}
-	short := func(d time.Duration) <-chan time.Time { return time.After(d) }
+	f.first += 2 // the very first value of a variable may be a step later than another's
 
 	t.Run("a TCP reset", func(t *testing.T) {
-		cable.reset()
-		check(t)
+		f.cable.reset()
+		f.check(t)
 	})
 	t.Run("ten resets in 25 seconds", func(t *testing.T) {
 		for range 10 {
-			<-short(2500 * time.Millisecond)
-			cable.reset()
+			<-time.After(2500 * time.Millisecond)
+			f.cable.reset()
 		}
-		check(t)
+		f.check(t)
 	})
-	t.Run("10 seconds down", func(t *testing.T) {
-		lost := len(sink.occurrences("comm.lost"))
-		cable.unplug()
-		<-short(10 * time.Second)
-		cable.plug()
-		check(t)
-		require.Len(t, sink.occurrences("comm.lost"), lost+1, "one event, not one per attempt")
-		require.Len(t, sink.occurrences("comm.restored"), lost+1)
-	})
-	t.Run("a black hole of 15 seconds without a reset", func(t *testing.T) {
-		cable.swallow()
-		sink.until(t, "the watchdog to notice", func() bool { return len(sink.occurrences("comm.lost")) > len(sink.occurrences("comm.restored")) })
-		<-short(8 * time.Second)
-		cable.flow()
-		check(t)
-	})
-	whole := t // a source started in one part lives on in the next
+	t.Run("10 seconds down", func(t *testing.T) { f.down(t) })
+	t.Run("a black hole of 15 seconds without a reset", func(t *testing.T) { f.blackHole(t) })
 	t.Run("the agent dies and comes back 4 seconds later", func(t *testing.T) {
-		s.stop()
-		<-short(4 * time.Second)
-		s = run(whole, cfg, Options{PKI: certificates, Positions: sink}, sink)
-		check(t)
+		f.restart(4 * time.Second)
+		f.check(t)
 		require.Equal(t, int64(1), answer(t, server, "count", "sessions"), "the old session is gone on with")
 	})
 	t.Run("the agent dies, comes back without its session, and transfers", func(t *testing.T) {
-		s.stop()
-		sink.forgetSession(t)
-		s = run(whole, cfg, Options{PKI: certificates, Positions: sink}, sink)
-		check(t)
+		f.source.stop()
+		f.sink.forgetSession(t)
+		f.restart(0)
+		f.check(t)
 	})
-	t.Run("the server restarts and its namespaces move", func(t *testing.T) {
-		restartServer(whole, server, sink, first+2)
-	})
-	if os.Getenv("LINEWATCH_SOAK") == "" {
-		return
+	if os.Getenv("LINEWATCH_SOAK") != "" {
+		t.Run("a reset every second for five minutes", func(t *testing.T) {
+			for range 300 {
+				<-time.After(time.Second)
+				f.cable.reset()
+			}
+			f.check(t)
+		})
 	}
-	t.Run("soak: a reset every second for five minutes", func(t *testing.T) {
-		for range 300 {
-			<-short(time.Second)
-			cable.reset()
-		}
+	t.Run("the server restarts and its namespaces move", func(t *testing.T) { restartServer(t, server, f.sink, f.first) })
+}
+
+func (f *trial) down(t *testing.T) {
+	lost := len(f.sink.occurrences("comm.lost"))
+	f.cable.unplug()
+	<-time.After(10 * time.Second)
+	f.cable.plug()
+	f.check(t)
+	require.Len(t, f.sink.occurrences("comm.lost"), lost+1, "one event, not one per attempt")
+	require.Len(t, f.sink.occurrences("comm.restored"), lost+1)
+}
+
+func (f *trial) blackHole(t *testing.T) {
+	began := time.Now()
+	f.cable.swallow()
+	f.sink.until(t, "the watchdog to notice", func() bool {
+		return len(f.sink.occurrences("comm.lost")) > len(f.sink.occurrences("comm.restored"))
 	})
+	require.Less(t, time.Since(began), 12*time.Second, "silence is noticed at 2.5 times the keep-alive")
+	<-time.After(time.Until(began.Add(15 * time.Second)))
+	f.cable.flow()
+	f.check(t)
 }
 
 // forgetSession makes the stored session useless, as if its timeout had passed.

@@ -24,13 +24,16 @@ type line struct {
 	Port        int    `json:"port"`
 	Endpoint    string `json:"endpoint"`
 	Certificate string `json:"certificate"`
+	// PKI is one certificate store for the sources of this server: making a key of
+	// 3072 bits takes a second.
+	PKI string `json:"-"`
 }
 
 func startLine(t testing.TB, options map[string]any) *line {
 	t.Helper()
 	text, err := json.Marshal(options)
 	require.NoError(t, err)
-	l := &line{NodePeer: peertest.Node(t, "opcua-line.mjs", string(text))}
+	l := &line{NodePeer: peertest.Node(t, "opcua-line.mjs", string(text)), PKI: t.TempDir()}
 	require.NoError(t, json.Unmarshal(l.Ready, l))
 	return l
 }

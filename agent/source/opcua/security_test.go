@@ -127,7 +127,7 @@ func untilTrusted(t *testing.T, server *line) {
 func onlyNone(t *testing.T, server *line) {
 	before := answer(t, server, "count", "sessions")
 	sink := newRecord()
-	s := run(t, secured(t, server.Endpoint, "Basic256Sha256", "SignAndEncrypt", "press-secret"), Options{}, sink)
+	s := run(t, secured(t, server.Endpoint, "Basic256Sha256", "SignAndEncrypt", "press-secret"), Options{PKI: server.PKI}, sink)
 	reason := refused(t, s)
 	require.Contains(t, reason, "does not offer Basic256Sha256/SignAndEncrypt, it offers None/None")
 	require.Contains(t, reason, "linewatch-agent opcua endpoints "+server.Endpoint)

@@ -27,7 +27,7 @@ func TestOneServerManyWays(t *testing.T) {
 	t.Run("a server that offers only None is never a downgrade", func(t *testing.T) { onlyNone(t, server) })
 	t.Run("large groups are asked for in the portions that the server takes", func(t *testing.T) {
 		sink := newRecord()
-		s := run(t, insecure(server.Endpoint, stepNodes(30)...), Options{}, sink)
+		s := run(t, insecure(server.Endpoint, stepNodes(30)...), Options{PKI: server.PKI}, sink)
 		sink.until(t, "all values", func() bool { return sink.newest("step.29") != nil && sink.newest("step.0") != nil })
 		s.stop()
 		var limits struct {
@@ -54,7 +54,7 @@ func changes(t *testing.T, server *line) {
 		config.OPCUANode{Path: "/Objects/v:Line1/v:Press/v:FaultWord*", As: "press.fault"},
 		config.OPCUANode{ID: "nsu=urn:linewatch:test;s=Line1.Press.Matrix", As: "press.matrix"},
 		config.OPCUANode{ID: "nsu=urn:linewatch:test;s=Nowhere", As: "nowhere"},
-	), Options{}, sink)
+	), Options{PKI: server.PKI}, sink)
 	sink.until(t, "the first values", func() bool {
 		return sink.newest("press.state") != nil && sink.newest("press.fault.FaultWord2") != nil && sink.newest("press.matrix") != nil
 	})
@@ -83,7 +83,7 @@ func badNode(t *testing.T, server *line) {
 		config.OPCUANode{ID: "nsu=urn:linewatch:test;s=Line1.Press.Extra", As: "extra"},
 		config.OPCUANode{ID: "nsu=urn:nobody;s=X", As: "other"},
 		config.OPCUANode{Path: "/Objects/v:Line1/v:Press/v:Extr*", As: "by.path"},
-	), Options{}, sink)
+	), Options{PKI: server.PKI}, sink)
 	sink.until(t, "the good node", func() bool { return sink.newest("press.state") != nil })
 	require.Contains(t, string(s.Health().Limits), "urn:nobody")
 	require.Nil(t, sink.newest("extra"))
@@ -93,7 +93,7 @@ func badNode(t *testing.T, server *line) {
 	})
 	// A restarted agent knows the items of its living subscription.
 	s.stop()
-	s = run(t, s.cfg, Options{Positions: sink}, sink)
+	s = run(t, s.cfg, Options{PKI: server.PKI, Positions: sink}, sink)
 	server.ask(t, "state 5")
 	sink.until(t, "the state", func() bool { return sink.newest("press.state") == int64(5) })
 	require.Empty(t, sink.occurrences("audit.gap"))
@@ -106,7 +106,7 @@ func alarms(t *testing.T, server *line) {
 	cfg.Alarms = []config.OPCUAAlarms{{Notifier: "i=2253", MinSeverity: 100}}
 	var mu sync.Mutex
 	services := map[string]bool{}
-	s := run(t, cfg, Options{Sent: func(service string) {
+	s := run(t, cfg, Options{PKI: server.PKI, Sent: func(service string) {
 		mu.Lock()
 		defer mu.Unlock()
 		services[service] = true
@@ -123,7 +123,7 @@ func alarms(t *testing.T, server *line) {
 
 	// One that begins to listen while it stands is told by the refresh.
 	late := newRecord()
-	run(t, cfg, Options{}, late)
+	run(t, cfg, Options{PKI: server.PKI}, late)
 	late.until(t, "the standing alarm", func() bool { return len(late.occurrences("alarm.state")) > 0 })
 	require.Equal(t, true, late.occurrences("alarm.state")[0].Occurrence.Data["refresh"])
 	server.ask(t, "acknowledge")
@@ -142,7 +142,7 @@ func alarms(t *testing.T, server *line) {
 func backpressure(t *testing.T, server *line) {
 	sink := newRecord()
 	first := answer(t, server, "count", "step")
-	s := run(t, insecure(server.Endpoint, stepNodes(30)...), Options{}, sink)
+	s := run(t, insecure(server.Endpoint, stepNodes(30)...), Options{PKI: server.PKI}, sink)
 	sink.until(t, "the first values", func() bool { return sink.newest("step.29") != nil && sink.newest("step.0") != nil })
 	sink.mu.Lock()
 	sink.refuse = true
@@ -166,11 +166,11 @@ func changedConfig(t *testing.T, server *line) {
 	before := answer(t, server, "count", "subscriptions")
 	sink := newRecord()
 	cfg := insecure(server.Endpoint, stateNode())
-	s := run(t, cfg, Options{}, sink)
+	s := run(t, cfg, Options{PKI: server.PKI}, sink)
 	sink.until(t, "the state", func() bool { return sink.newest("press.state") != nil })
 	s.stop()
 	cfg.Groups[0].Nodes = append(cfg.Groups[0].Nodes, config.OPCUANode{ID: "nsu=urn:linewatch:test;s=Line1.Press.Program", As: "press.program"})
-	run(t, cfg, Options{Positions: sink}, sink)
+	run(t, cfg, Options{PKI: server.PKI, Positions: sink}, sink)
 	sink.until(t, "the new node", func() bool { return sink.newest("press.program") == "P-100" })
 	gaps := sink.occurrences("audit.gap")
 	require.Len(t, gaps, 1)
@@ -183,7 +183,7 @@ func heldAtDeath(t *testing.T, server *line) {
 	sink := newRecord()
 	first := answer(t, server, "count", "step")
 	cfg := insecure(server.Endpoint, stepNodes(30)...)
-	s := run(t, cfg, Options{}, sink)
+	s := run(t, cfg, Options{PKI: server.PKI}, sink)
 	sink.until(t, "the first values", func() bool { return sink.newest("step.29") != nil && sink.newest("step.0") != nil })
 	sink.mu.Lock()
 	sink.refuse = true
@@ -197,7 +197,7 @@ func heldAtDeath(t *testing.T, server *line) {
 	sink.refuse = false
 	sink.mu.Unlock()
 	last := int64(server.ask(t, "step")["step"].(float64))
-	run(t, cfg, Options{Positions: sink}, sink)
+	run(t, cfg, Options{PKI: server.PKI, Positions: sink}, sink)
 	sink.until(t, "the last step", func() bool { return sink.newest("step.29") == last && sink.newest("step.0") == last })
 	for _, series := range delivered(t, sink)[:30] {
 		require.Empty(t, series.holes(first, last), "what was not taken was not acknowledged")
@@ -211,7 +211,7 @@ func overflows(t *testing.T, server *line) {
 	cable := newProxy(t, server.Port)
 	cfg := insecure(cable.endpoint(), nodes...)
 	sink := newRecord()
-	s := run(t, cfg, Options{}, sink)
+	s := run(t, cfg, Options{PKI: server.PKI}, sink)
 	sink.until(t, "the first values", func() bool { return sink.newest("step.1") != nil && sink.newest("step.0") != nil })
 	begin := answer(t, server, "count", "step")
 	cable.unplug()
