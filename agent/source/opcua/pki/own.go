@@ -52,23 +52,59 @@ func (s *Store) Own(subject Subject, now time.Time) (Own, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return Own{}, fmt.Errorf("load own OPC UA certificate: %w", err)
 	}
-	der, key, err := makeOwn(subject, now)
+	// Sources of one agent start together, and a tool may run beside them: each
+	// file is made by whoever is first, and everybody uses what is there then. The
+	// key first: a certificate without key would be taken for a broken store.
+	key, err := ownKey(keyPath)
+	if err != nil {
+		return Own{}, fmt.Errorf("make own OPC UA key: %w", err)
+	}
+	der, err := makeOwn(subject, key, now)
 	if err != nil {
 		return Own{}, fmt.Errorf("make own OPC UA certificate: %w", err)
 	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return Own{}, fmt.Errorf("encode own OPC UA key: %w", err)
-	}
-	pemKey := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
-	// The key first: a certificate without key would be taken for a broken store.
-	if err := writeFile(keyPath, pemKey, 0o600); err != nil {
-		return Own{}, fmt.Errorf("write own OPC UA key: %w", err)
-	}
-	if err := writeFile(certPath, der, 0o644); err != nil {
+	if err := writeFirst(certPath, der, 0o644); err != nil {
 		return Own{}, fmt.Errorf("write own OPC UA certificate: %w", err)
 	}
 	return loadOwn(certPath, keyPath)
+}
+
+// ownKey reads the key, or makes it when there is none.
+func ownKey(path string) (*rsa.PrivateKey, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		key, err := rsa.GenerateKey(rand.Reader, ownBits)
+		if err != nil {
+			return nil, err
+		}
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			return nil, err
+		}
+		if err := writeFirst(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return loadKey(path)
+}
+
+func loadKey(path string) (*rsa.PrivateKey, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, fmt.Errorf("%s: no PEM block", path)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	key, ok := parsed.(*rsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("%s: not an RSA key", path)
+	}
+	return key, nil
 }
 
 func loadOwn(certPath, keyPath string) (Own, error) {
@@ -80,22 +116,10 @@ func loadOwn(certPath, keyPath string) (Own, error) {
 	if err != nil {
 		return Own{}, fmt.Errorf("%s: %w", certPath, err)
 	}
-	keyText, err := os.ReadFile(keyPath)
+	key, err := loadKey(keyPath)
 	if err != nil {
 		// Not wrapped: a certificate whose key is gone must not be replaced unasked.
 		return Own{}, fmt.Errorf("%s has no readable key beside it: %v", certPath, err) //nolint:errorlint // see above
-	}
-	block, _ := pem.Decode(keyText)
-	if block == nil {
-		return Own{}, fmt.Errorf("%s: no PEM block", keyPath)
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return Own{}, fmt.Errorf("%s: %w", keyPath, err)
-	}
-	key, ok := parsed.(*rsa.PrivateKey)
-	if !ok {
-		return Own{}, fmt.Errorf("%s: not an RSA key", keyPath)
 	}
 	public, ok := leaf.PublicKey.(*rsa.PublicKey)
 	if !ok || !public.Equal(&key.PublicKey) {
@@ -109,18 +133,14 @@ func loadOwn(certPath, keyPath string) (Own, error) {
 
 // makeOwn follows OPC 10000-6 6.2.2: SAN with ApplicationURI and host, key usage
 // with dataEncipherment and nonRepudiation, extended key usage of a client.
-func makeOwn(subject Subject, now time.Time) ([]byte, *rsa.PrivateKey, error) {
+func makeOwn(subject Subject, key *rsa.PrivateKey, now time.Time) ([]byte, error) {
 	uri, err := url.Parse(subject.ApplicationURI)
 	if err != nil || subject.ApplicationURI == "" {
-		return nil, nil, fmt.Errorf("application URI %q is no URI", subject.ApplicationURI)
-	}
-	key, err := rsa.GenerateKey(rand.Reader, ownBits)
-	if err != nil {
-		return nil, nil, err
+		return nil, fmt.Errorf("application URI %q is no URI", subject.ApplicationURI)
 	}
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial,
@@ -138,25 +158,36 @@ func makeOwn(subject Subject, now time.Time) ([]byte, *rsa.PrivateKey, error) {
 	if subject.Hostname != "" {
 		template.DNSNames = []string{subject.Hostname}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return nil, nil, err
-	}
-	return der, key, nil
+	return x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 }
 
 // writeFile writes under a temporary name, syncs and renames, so that a file of
 // the store is never half written.
 func writeFile(path string, content []byte, mode os.FileMode) error {
+	return writeThen(path, content, mode, os.Rename)
+}
+
+// writeFirst is writeFile that leaves a file alone that somebody else made first.
+func writeFirst(path string, content []byte, mode os.FileMode) error {
+	return writeThen(path, content, mode, func(temporary, path string) error {
+		err := os.Link(temporary, path)
+		if err == nil || errors.Is(err, fs.ErrExist) {
+			return nil
+		}
+		return os.Rename(temporary, path) // a file system without links
+	})
+}
+
+func writeThen(path string, content []byte, mode os.FileMode, finish func(temporary, path string) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // gone after the rename
+	defer func() { _ = os.Remove(f.Name()) }() // gone after a rename
 	_, err = f.Write(content)
 	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
 	if err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	return finish(f.Name(), path)
 }

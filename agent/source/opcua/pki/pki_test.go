@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -217,6 +218,20 @@ func TestTheOwnCertificateIsMadeOnceForTenYears(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(s.Dir(), ownPrivate, "linewatch-agent.pem")))
 	_, err = s.Own(subject, day())
 	require.ErrorContains(t, err, "no readable key", "a lost key is told, not replaced")
+}
+
+func TestSourcesThatStartTogetherShareOneCertificate(t *testing.T) {
+	s := open(t)
+	var wg sync.WaitGroup
+	owns, errs := make([]Own, 4), make([]error, 4)
+	for i := range owns {
+		wg.Go(func() { owns[i], errs[i] = s.Own(Subject{ApplicationURI: "urn:st07:linewatch:agent"}, day()) })
+	}
+	wg.Wait()
+	for i := range owns {
+		require.NoError(t, errs[i])
+		require.Equal(t, owns[0].Certificate, owns[i].Certificate)
+	}
 }
 
 func FuzzCheckNeverPanics(f *testing.F) {
