@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gopcua/opcua/id"
@@ -217,6 +218,9 @@ func (e *engine) attend(ctx context.Context, ch *channel, c *care) error {
 	return nil
 }
 
+// stateName is "Running", "Failed" and so on.
+func stateName(s ua.ServerState) string { return strings.TrimPrefix(s.String(), "ServerState") }
+
 // readState shows what the server says of itself; its state is no event.
 func (e *engine) readState(ctx context.Context, ch *channel) error {
 	values, err := readSome(ctx, ch, []*ua.NodeID{
@@ -227,7 +231,7 @@ func (e *engine) readState(ctx context.Context, ch *channel) error {
 	}
 	state, level := "", ""
 	if v := variantOf(values[0]); v != nil {
-		state = ua.ServerState(v.Int()).String()
+		state = stateName(ua.ServerState(v.Int()))
 	}
 	if v := variantOf(values[1]); v != nil {
 		if n, ok := v.Value().(byte); ok {
@@ -239,7 +243,7 @@ func (e *engine) readState(ctx context.Context, ch *channel) error {
 		before = h.Detail["server_state"]
 		h.Detail["server_state"], h.Detail["service_level"] = state, level
 	})
-	if before != state && (before != "" || state != ua.ServerStateRunning.String()) {
+	if before != state && (before != "" || state != stateName(ua.ServerStateRunning)) {
 		e.log.Warn("server state", "state", state, "before", before)
 	}
 	return nil

@@ -259,7 +259,7 @@ func tools(t *testing.T, server *line) {
 	report, err := Check(t.Context(), insecure(server.Endpoint, stateNode(),
 		config.OPCUANode{ID: "ns=3;s=Line1.Press.Temperature"}, config.OPCUANode{ID: "nsu=urn:linewatch:test;s=Nowhere"}), opts)
 	require.NoError(t, err)
-	require.Equal(t, "Running", report.State[len("ServerState"):])
+	require.Equal(t, "Running", report.State)
 	require.Equal(t, 2, report.Groups[0].Nodes)
 	require.Equal(t, []string{"nsu=urn:linewatch:test;s=Nowhere: BadNodeIDUnknown"}, report.Groups[0].Failed)
 	require.Equal(t, "nsu=urn:linewatch:test;s=Line1.Press.Temperature", report.BareIndexes["ns=3;s=Line1.Press.Temperature"])

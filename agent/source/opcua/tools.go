@@ -243,7 +243,7 @@ func (r *Report) server(ctx context.Context, e *engine, ch *channel) error {
 	if !ok || s == nil {
 		return nil
 	}
-	r.State = s.State.String()
+	r.State = stateName(s.State)
 	if s.BuildInfo != nil {
 		r.Product = strings.TrimSpace(s.BuildInfo.ManufacturerName + " " + s.BuildInfo.ProductName + " " + s.BuildInfo.SoftwareVersion)
 	}
