@@ -80,15 +80,16 @@ type guarded struct {
 }
 
 // guardScript runs "$@" and ends it with signal $SIG once standard input closes,
-// then removes $REMOVE. It also ends when the server ends by itself.
+// then removes $REMOVE. It also ends when the server ends by itself. The signal is
+// sent until it works: a server that has just begun to listen may not handle it
+// yet, and the shell makes background commands ignore SIGINT until they do.
 const guardScript = `
-trap '' INT TERM
-echo $$ >"$PIDFILE.guard"
 "$@" </dev/null &
 pid=$!
+trap '' INT TERM
 echo $pid >"$PIDFILE"
 exec 3<&0
-( cat <&3 >/dev/null; kill -$SIG $pid 2>/dev/null ) &
+( cat <&3 >/dev/null; while kill -$SIG $pid 2>/dev/null; do sleep 0.5; done ) &
 exec 3<&- </dev/null
 wait $pid
 if [ -n "$REMOVE" ]; then rm -rf "$REMOVE"; fi
