@@ -39,8 +39,7 @@ func TestVerifyFindsWhatTheDatabasesAdministratorChanged(t *testing.T) {
 	changeLeaf := `UPDATE events SET leaf = CAST(replace(CAST(leaf AS TEXT), '"n":200', '"n":201') AS BLOB) WHERE CAST(leaf AS TEXT) LIKE '%"n":200,%'`
 	for what, statement := range tampering(changeLeaf) {
 		t.Run(what, func(t *testing.T) {
-			require.NoError(t, os.RemoveAll(p.Data))
-			copyAll(t, kept, p.Data)
+			replace(t, kept, p.Data)
 			change(t, "sqlite", filepath.Join(p.Data, "linewatch.db"), statement)
 			out, errText, code := Try(t, programAggregator, "verify", "--data", p.Data)
 			require.Equal(t, 1, code, "%s%s", out, errText)
@@ -77,4 +76,11 @@ func copyAll(t *testing.T, from, to string) {
 	t.Helper()
 	out, err := exec.Command("cp", "-a", from, to).CombinedOutput()
 	require.NoError(t, err, "%s", out)
+}
+
+// replace puts a copy in the place of a folder.
+func replace(t *testing.T, with, folder string) {
+	t.Helper()
+	require.NoError(t, os.RemoveAll(folder))
+	copyAll(t, with, folder)
 }
