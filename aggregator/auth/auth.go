@@ -28,9 +28,10 @@ const (
 	idle       = 4 * time.Hour
 	// seenEvery is how exactly a session's last use is known: writing it down at
 	// every request would be a transaction for each.
-	seenEvery = 5 * time.Minute
-	keyUser   = "user"
-	keySeen   = "seen" // Unix seconds of the last use, about
+	seenEvery   = 5 * time.Minute
+	keyUser     = "user"
+	keySeen     = "seen"     // Unix seconds of the last use, about
+	keyPassword = "password" // see passwordMark
 )
 
 // People is what auth needs of the store.
@@ -102,6 +103,7 @@ func (a *Auth) SignIn(ctx context.Context, name, password, address string) (righ
 	}
 	a.sessions.Put(ctx, keyUser, user.Name)
 	a.sessions.Put(ctx, keySeen, time.Now().Unix())
+	a.sessions.Put(ctx, keyPassword, passwordMark(user))
 	return principal(user), nil
 }
 
@@ -159,7 +161,7 @@ func (a *Auth) bySession(ctx context.Context) (rights.Principal, error) {
 		a.sessions.Put(ctx, keySeen, time.Now().Unix())
 	}
 	user, err := a.people.User(ctx, name)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (user.Disabled || user.Deleted) {
+	if errors.Is(err, store.ErrNotFound) || err == nil && (user.Disabled || user.Deleted || passwordMark(user) != a.sessions.GetString(ctx, keyPassword)) {
 		return rights.Principal{}, rights.ErrNobody
 	}
 	if err != nil {
@@ -167,6 +169,10 @@ func (a *Auth) bySession(ctx context.Context) (rights.Principal, error) {
 	}
 	return principal(user), nil
 }
+
+// passwordMark ties a session to the password that it began with: a new password
+// ends the sessions of whoever knew the old one.
+func passwordMark(u store.User) string { return identity.SecretHash(u.Password)[:16] }
 
 func (a *Auth) byToken(ctx context.Context, text string) (rights.Principal, error) {
 	t, err := a.people.Token(ctx, identity.SecretHash(text))
