@@ -39,6 +39,12 @@ func (w *walk) log(lg store.Log) error {
 		if err != nil {
 			return fmt.Errorf("verify: segments of log %s: %w", lg.ID, err)
 		}
+		if seg.First >= lg.Size {
+			if err := w.beyond(r, seg); err != nil {
+				return err
+			}
+			break
+		}
 		if err := w.segment(r, seg); err != nil {
 			return err
 		}
@@ -47,6 +53,20 @@ func (w *walk) log(lg store.Log) error {
 		}
 	}
 	w.end(r)
+	return nil
+}
+
+// beyond meets a segment behind the size that the log had when the walk began. A
+// store in use grows; then the log has grown too.
+func (w *walk) beyond(r *reading, seg store.StoredSegment) error {
+	logs, err := w.o.Store.Logs(w.ctx)
+	if err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	grown := slices.ContainsFunc(logs, func(lg store.Log) bool { return lg.ID == r.ID && lg.Size >= seg.First+seg.Count })
+	if !grown {
+		w.find(r.Origin, seg.First, "there are segments behind the log's size of %d", r.Size)
+	}
 	return nil
 }
 

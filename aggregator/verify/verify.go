@@ -102,7 +102,8 @@ type begun struct {
 	key           ed25519.PublicKey
 }
 
-// Run walks the store. An error means that the store could not be read; what is
+// Run walks the store as it was when the call began; it may be in use meanwhile.
+// An error means that the store could not be read; what is
 // wrong in it is in the report.
 func Run(ctx context.Context, o Options) (Report, error) {
 	logs, err := o.Store.Logs(ctx)
@@ -161,6 +162,9 @@ func (w *walk) lists(lg store.Log) error {
 	for list, err := range w.o.Store.RootLists(w.ctx, lg.ID, 0) {
 		if err != nil {
 			return fmt.Errorf("verify: root lists of log %s: %w", lg.ID, err)
+		}
+		if list.Index >= lg.Size {
+			break // written after the walk began
 		}
 		w.rep.Roots++
 		root, checkpoints, err := openList(list.Lines)
