@@ -103,12 +103,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("api: %w", err)
 	}
 	mux := http.NewServeMux()
-	s.api = humago.New(mux, s.config())
-	s.registerSession()
-	s.registerEvents()
-	s.registerEvidence()
-	s.registerInventory()
-	s.registerIntake()
+	s.register(mux)
 	mux.HandleFunc("GET /api/v1/stream", s.stream)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, &problem{Status: http.StatusNotFound, Title: "No such address", Detail: r.Method + " " + r.URL.Path + " is not part of the API; see /api/v1/openapi.json"})
@@ -126,10 +121,56 @@ func New(o Options) (*Server, error) {
 // Handler serves the whole people's listener.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// OpenAPI returns the document of the API as JSON.
-func (s *Server) OpenAPI() ([]byte, error) { return json.MarshalIndent(s.api.OpenAPI(), "", "  ") }
+// Document returns the OpenAPI document as JSON; docs/openapi.json is made of it.
+func Document() ([]byte, error) {
+	s := &Server{}
+	s.register(http.NewServeMux())
+	text, err := json.MarshalIndent(s.api.OpenAPI(), "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("OpenAPI document: %w", err)
+	}
+	return append(text, '\n'), nil
+}
 
-func (s *Server) config() huma.Config {
+// register puts everything that the document describes onto mux.
+func (s *Server) register(mux *http.ServeMux) {
+	s.api = humago.New(mux, config())
+	s.registerSession()
+	s.registerEvents()
+	s.registerEvidence()
+	s.registerInventory()
+	s.registerIntake()
+	s.describeOthers()
+	s.describeErrors()
+}
+
+// describeErrors adds what problem documents of search mistakes carry besides.
+func (s *Server) describeErrors() {
+	model := s.api.OpenAPI().Components.Schemas.Map()["ErrorModel"]
+	model.Properties["pos"] = &huma.Schema{Type: "integer", Description: "where a mistake in a search text begins"}
+	model.Properties["len"] = &huma.Schema{Type: "integer", Description: "how long it is"}
+	model.Properties["suggestion"] = &huma.Schema{Type: "string", Description: "what was perhaps meant"}
+}
+
+// describeOthers names what is served outside of the library.
+func (s *Server) describeOthers() {
+	doc := s.api.OpenAPI()
+	plain := func(status, text string) map[string]*huma.Response {
+		return map[string]*huma.Response{status: {Description: text}}
+	}
+	open := []map[string][]string{}
+	for _, op := range []*huma.Operation{
+		{OperationID: "stream", Path: "/api/v1/stream", Tags: []string{"events"}, Summary: "WebSocket: events as they are stored, see docs/api.md", Responses: plain("101", "WebSocket")},
+		{OperationID: "healthz", Path: "/healthz", Tags: []string{"operation"}, Summary: "The process answers", Security: open, Responses: plain("200", "ok")},
+		{OperationID: "readyz", Path: "/readyz", Tags: []string{"operation"}, Summary: "The database answers and takes writes", Security: open, Responses: plain("200", "ok")},
+		{OperationID: "metrics", Path: "/metrics", Tags: []string{"operation"}, Summary: "Prometheus metrics", Responses: plain("200", "metrics")},
+	} {
+		op.Method = http.MethodGet
+		doc.AddOperation(op)
+	}
+}
+
+func config() huma.Config {
 	c := huma.DefaultConfig("Linewatch", "1")
 	c.Info.Description = "Signed events of a production line. Errors are RFC 9457 problem documents."
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "/api/v1/openapi", "", ""

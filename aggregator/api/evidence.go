@@ -52,6 +52,9 @@ func (s *Server) registerEvidence() {
 	huma.Register(s.api, huma.Operation{
 		OperationID: "proof", Method: http.MethodGet, Path: "/api/v1/events/{id}/proof", Tags: []string{"evidence"},
 		Summary: "C2SP tlog-proof of one event, the signed leaf in its extra line",
+		Responses: map[string]*huma.Response{"200": {
+			Description: "the proof", Content: map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: "string"}}},
+		}},
 	}, s.proof)
 	huma.Register(s.api, huma.Operation{
 		OperationID: "log", Method: http.MethodGet, Path: "/api/v1/logs/{log}", Tags: []string{"evidence"}, Summary: "Keys and state of one log",
