@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -42,12 +43,16 @@ func BenchmarkCommit(b *testing.B) {
 			for _, l := range batch {
 				all = append(append(all, l.Bytes...), '\n')
 			}
+			var took []time.Duration
 			for b.Loop() {
+				start := time.Now()
 				_, err := f.Write(all)
 				require.NoError(b, err)
 				require.NoError(b, syscall.Fdatasync(int(f.Fd())))
+				took = append(took, time.Since(start))
 			}
 			b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "events/s")
+			reportSlowest(b, took)
 			require.NoError(b, f.Close())
 		})
 		b.Run(fmt.Sprintf("journal/%d", n), func(b *testing.B) {
@@ -55,14 +60,25 @@ func BenchmarkCommit(b *testing.B) {
 			j := open(b, o)
 			ctx := context.Background()
 			before := bytesWritten(b)
+			var took []time.Duration
 			for b.Loop() {
+				start := time.Now()
 				_, err := j.Append(ctx, batch, nil)
 				require.NoError(b, err)
+				took = append(took, time.Since(start))
 			}
 			b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "events/s")
+			reportSlowest(b, took)
 			b.ReportMetric(float64(bytesWritten(b)-before)/float64(b.N*n), "bytes-written/event")
 		})
 	}
+}
+
+// reportSlowest gives the time that 99 of 100 writes do not exceed.
+func reportSlowest(b *testing.B, took []time.Duration) {
+	b.Helper()
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 }
 
 // bytesWritten is what this process handed to the block layer so far.

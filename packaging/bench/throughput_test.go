@@ -44,8 +44,7 @@ func BenchmarkWholePath(b *testing.B) {
 func wholePath(b *testing.B, db string) {
 	broker := peertest.Mosquitto(b, peertest.MosquittoConfig{Text: limitless})
 	p := e2e.New(b, database(b, db))
-	sources := e2e.CountSource(broker.URL)
-	s := p.Station("st07", strings.Replace(sources, "    topics:", "    client_id: "+clientID+"\n    topics:", 1))
+	s := p.Station("st07", drainSource(broker.URL))
 	fill(b, broker.URL, queued)
 	server := aggregator(b, p)
 	before := server.cpu(b)
@@ -69,6 +68,11 @@ func wholePath(b *testing.B, db string) {
 	b.ReportMetric(resident, "agent-MB")
 	b.ReportMetric(own, "agent-own-MB")
 	b.ReportMetric(0, "ns/op")
+}
+
+// drainSource takes over the session that [fill] made.
+func drainSource(broker string) string {
+	return strings.Replace(e2e.CountSource(broker), "    topics:", "    client_id: "+clientID+"\n    topics:", 1)
 }
 
 // BenchmarkSubscriberThatDoesNothing is the peer of the whole path: the MQTT
@@ -107,8 +111,8 @@ const variables = 1000
 
 // BenchmarkOPCUA is 1,000 variables that step ten times a second on a node-opcua
 // server, through an agent with limits on each of them, for 35 seconds. What is
-// lost is told by the summaries: the steps are consecutive, so a signal whose
-// values span more numbers than were counted has lost some. The server is one
+// lost is told by the values themselves: they are consecutive, so a signal that
+// stands further on than values were counted has lost some. The server is one
 // thread of Node.js and may be the limit: its own rate is a figure too.
 func BenchmarkOPCUA(b *testing.B) {
 	for b.Loop() {
@@ -120,19 +124,20 @@ func BenchmarkOPCUA(b *testing.B) {
 		s.Start()
 		pid := agent(b, s)
 		e2e.Pass(3 * time.Second) // the subscription is made and its backlog gone
-		steps := step(b, server)
+		steps, first := step(b, server), countsOf(b, s)
 		memory := pid.peak()
 		before, began := pid.cpu(b), time.Now()
 		e2e.Pass(30 * time.Second)
 		used, took := pid.cpu(b)-before, time.Since(began)
 		made := float64(step(b, server)-steps) * variables
+		last := countsOf(b, s)
 		resident, own := memory()
-		require.Equal(b, 0, s.Agent().Stop(b)) // the last summary is written
-		counted, lost := summaries(b, p, s.Name)
+		counted := last.taken - first.taken
+		lost := last.steps - first.steps - counted
 		b.ReportMetric(made/took.Seconds(), "server-values/s")
-		b.ReportMetric(float64(counted), "values")
+		b.ReportMetric(float64(counted)/took.Seconds(), "values/s")
 		b.ReportMetric(float64(lost), "lost")
-		b.ReportMetric(used.Seconds()/made*1e6, "cpu-s/million")
+		b.ReportMetric(used.Seconds()/float64(counted)*1e6, "cpu-s/million")
 		b.ReportMetric(resident, "agent-MB")
 		b.ReportMetric(own, "agent-own-MB")
 		b.ReportMetric(0, "ns/op")
@@ -179,33 +184,20 @@ func step(b *testing.B, server *peertest.NodePeer) int {
 	}
 }
 
-// summaries adds up what the agent counted and finds what is missing.
-func summaries(b *testing.B, p *e2e.Plant, station string) (counted, lost int) {
+// counts are the values that the agent took, and the sum of the numbers that the
+// variables stand at; both grow alike when nothing is lost.
+type counts struct{ taken, steps int }
+
+func countsOf(b *testing.B, s *e2e.Station) (all counts) {
 	b.Helper()
-	type span struct{ count, first, last int }
-	spans := map[string]span{}
-	for _, e := range p.Events("type:signal.summary station:" + station) {
-		var data struct {
-			Signals map[string]struct {
-				Count    int
-				Min, Max float64
-			}
-		}
-		e.Into(b, &data)
-		for name, s := range data.Signals {
-			have, ok := spans[name]
-			if !ok {
-				have = span{first: int(s.Min), last: int(s.Max)}
-			}
-			spans[name] = span{have.count + s.Count, min(have.first, int(s.Min)), max(have.last, int(s.Max))}
-		}
+	var list []struct{ Count, Value int }
+	require.NoError(b, json.Unmarshal([]byte(s.Command("signals", "--json")), &list))
+	require.Len(b, list, variables)
+	for _, signal := range list {
+		all.taken += signal.Count
+		all.steps += signal.Value
 	}
-	require.Len(b, spans, variables, "signals with a summary")
-	for _, s := range spans {
-		counted += s.count
-		lost += s.last - s.first + 1 - s.count
-	}
-	return counted, lost
+	return all
 }
 
 // events is the number of rows of one station; 0 while nothing answers.
