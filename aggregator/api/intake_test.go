@@ -130,8 +130,10 @@ func TestAProgramMayNotSayWhatVerifiersBelieve(t *testing.T) {
 	r := aggregatortest.New(t)
 	token := r.Token([]string{"integrator"})
 	before := len(r.Rows(""))
-	for _, typ := range []string{"log.registered", "log.opened", "log.key", "log.heartbeat", "log.roots", "log.forked", "agent.enrolled", "agent.revoked",
-		"audit.gap", "audit.accessed", "ingest.rejected", "key.cosigner", "key.lifecycle", "token.created", "store.rebuilt", "signal.summary", "api.posted", "event.duplicate_id"} {
+	for _, typ := range []string{
+		"log.registered", "log.opened", "log.key", "log.heartbeat", "log.roots", "log.forked", "agent.enrolled", "agent.revoked",
+		"audit.gap", "audit.accessed", "ingest.rejected", "key.cosigner", "key.lifecycle", "token.created", "store.rebuilt", "signal.summary", "api.posted", "event.duplicate_id",
+	} {
 		status, body := r.Do(nil, "POST", "/api/v1/events", token, map[string]any{"eventType": typ, "eventData": map[string]any{"origin": "x", "publicKey": "x"}})
 		require.Equal(t, 422, status, typ)
 		require.Contains(t, string(body), "only Linewatch itself")

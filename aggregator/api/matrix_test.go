@@ -143,8 +143,10 @@ func total(h api.Histogram) (sum uint64) {
 func TestAStrangerReachesOnlyTheDoor(t *testing.T) {
 	s := newScene(t)
 	id := s.ids["manufacturing "+here]
-	for _, path := range []string{"me", "events", "events/histogram", "events/" + id, "events/" + id + "/around", "events/" + id + "/proof",
-		"logs/" + s.log["security"], "stations", "agents", "stream", "nothing"} {
+	for _, path := range []string{
+		"me", "events", "events/histogram", "events/" + id, "events/" + id + "/around", "events/" + id + "/proof",
+		"logs/" + s.log["security"], "stations", "agents", "stream", "nothing",
+	} {
 		for _, token := range []string{"", "wrong", "lwa_" + strings.Repeat("a", 43)} {
 			status, body := s.Do(nil, "GET", "/api/v1/"+path, token, nil)
 			require.Equal(t, http.StatusUnauthorized, status, "%s %s", path, body)

@@ -36,7 +36,8 @@ func newMetrics(o Options) (*metrics, error) {
 	}
 	live := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "linewatch_events_per_second", Help: "Events committed per second over the last ten seconds."}, o.Live.Rate)
 	for _, c := range []prometheus.Collector{
-		m.requests, m.streams, m.streamed, m.signInsRefused, live, counters{o.Ingest},
+		m.requests, m.streams, m.streamed, m.signInsRefused, live,
+		counters{o.Ingest},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := m.registry.Register(c); err != nil {

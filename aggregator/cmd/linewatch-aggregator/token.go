@@ -72,12 +72,12 @@ func (a *app) tokenAgent() *cobra.Command {
 }
 
 func (a *app) printAgentToken(cmd *cobra.Command, ctx context.Context, agg *aggregator.Aggregator, spec enrol.TokenSpec) error {
+	if len(agg.Config.Agents.URLs) == 0 {
+		return cli.Usage("agents.urls in aggregator.yaml is empty: agents could not find this aggregator")
+	}
 	secret, t, err := agg.Enrol.CreateToken(ctx, spec)
 	if err != nil {
 		return err
-	}
-	if len(agg.Config.Agents.URLs) == 0 {
-		return cli.Usage("agents.urls in aggregator.yaml is empty: agents could not find this aggregator")
 	}
 	token := identity.Token{URLs: agg.Config.Agents.URLs, CAPin: agg.CA.Pin(), Secret: secret}
 	text := token.Encode()
