@@ -290,6 +290,12 @@ func (a *Agent) mqttOptions() mqtt.Options {
 // PKIDir is the folder of OPC UA certificates of an agent.
 func PKIDir(cfg config.Config) string { return filepath.Join(cfg.DataDir, "pki") }
 
+// control serves status, journal and signals. Without it (a path too long for a
+// socket) recording goes on.
 func (a *Agent) control(ctx context.Context) error {
-	return control.Serve(ctx, a.cfg.DataDir, a.views(), a.log)
+	err := control.Serve(ctx, a.cfg.DataDir, a.views(), a.log)
+	if err != nil {
+		a.log.Error("no control channel: status, journal and signals commands will not find this agent", "error", err)
+	}
+	return err
 }
