@@ -57,8 +57,13 @@ func Main(m *testing.M) int {
 	return m.Run()
 }
 
-// Bin is the path of one of the programs.
-func Bin(name string) string { return filepath.Join(os.Getenv(EnvBin), name) }
+// Bin is the path of one of the programs; a path stands for itself.
+func Bin(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(os.Getenv(EnvBin), name)
+}
 
 // Soak chooses the larger figure of a test when LINEWATCH_SOAK is set.
 func Soak[T any](short, long T) T {

@@ -50,7 +50,7 @@ type Plant struct {
 // is ready. The plant's API reads as an auditor.
 func New(t testing.TB, o Options) *Plant {
 	t.Helper()
-	p := &Plant{t: t, Dir: t.TempDir(), Data: o.Dir}
+	p := &Plant{t: t, Dir: shortDir(t), Data: o.Dir}
 	if p.Data == "" {
 		p.Data = filepath.Join(p.Dir, "aggregator")
 	}
@@ -68,6 +68,16 @@ func New(t testing.TB, o Options) *Plant {
 	p.API = &API{t: t, URL: p.PeopleURL, Token: token, client: p.client()}
 	p.StartAggregator()
 	return p
+}
+
+// shortDir is a folder that goes with the test. That of t.TempDir is too long for
+// the agent's control socket where the test has a long name.
+func shortDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "lw-e2e-")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	return dir
 }
 
 // File writes a file into the plant's folder and returns its path.
@@ -108,7 +118,7 @@ func (p *Plant) AggregatorLog() string { return filepath.Join(p.Dir, "aggregator
 // LaunchAggregator runs the aggregator without waiting for it.
 func (p *Plant) LaunchAggregator() {
 	p.t.Helper()
-	p.aggregator = Start(p.t, p.AggregatorLog(), programAggregator, "run", "--data", p.Data)
+	p.aggregator = Start(p.t, p.AggregatorLog(), nil, programAggregator, "run", "--data", p.Data)
 }
 
 // StartAggregator runs the aggregator and waits until it answers.

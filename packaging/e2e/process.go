@@ -28,17 +28,16 @@ type Process struct {
 	done chan struct{}
 }
 
-// Start runs a program; what it writes goes to the file log, after what is there.
+// Start runs a program with more variables in its environment; what it writes
+// goes to the file log, after what is there.
 // It is killed when the test ends, and by the kernel when the test process dies.
-func Start(t testing.TB, log, name string, args ...string) *Process {
+func Start(t testing.TB, log string, env []string, name string, args ...string) *Process {
 	t.Helper()
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(t, err)
 	defer out.Close()
-	p := &Process{name: name, log: log, cmd: exec.Command(Bin(name), args...), done: make(chan struct{})}
+	p := &Process{name: name, log: log, cmd: command(env, name, args), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = out, out
-	p.cmd.Env = append(os.Environ(), "USER=tester", "SUDO_USER=")
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	require.NoError(t, p.cmd.Start())
 	go func() {
 		_ = p.cmd.Wait() // the state is in cmd
@@ -62,14 +61,23 @@ func Run(t testing.TB, name string, args ...string) string {
 	return out
 }
 
+func command(env []string, name string, args []string) *exec.Cmd {
+	cmd := exec.Command(Bin(name), args...)
+	cmd.Env = append(append(os.Environ(), "USER=tester", "SUDO_USER="), env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
 // Try runs a program to its end and returns what it wrote and its exit code.
 func Try(t testing.TB, name string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	cmd := exec.Command(Bin(name), args...)
+	return try(t, command(nil, name, args))
+}
+
+func try(t testing.TB, cmd *exec.Cmd) (stdout, stderr string, code int) {
+	t.Helper()
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	cmd.Env = append(os.Environ(), "USER=tester", "SUDO_USER=")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Run(); err != nil {
 		if _, ended := err.(*exec.ExitError); !ended {
 			require.NoError(t, err)

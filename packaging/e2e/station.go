@@ -19,8 +19,10 @@ import (
 // Station is one PC: a folder with the agent's configuration and data, the facts
 // of its machine by file, and its agent as a real process.
 type Station struct {
-	Name string // station path
-	Dir  string
+	Name    string // station path
+	Dir     string
+	Program string   // of the agent
+	Env     []string // for the agent, besides the test's own
 
 	t     testing.TB
 	plant *Plant
@@ -40,7 +42,7 @@ func (p *Plant) Station(name, sources string) *Station {
 func (p *Plant) Machine(name, sources string) *Station {
 	p.t.Helper()
 	p.stations++
-	s := &Station{Name: "hamburg/body/line3/" + name, Dir: filepath.Join(p.Dir, name), t: p.t, plant: p}
+	s := &Station{Name: "hamburg/body/line3/" + name, Dir: filepath.Join(p.Dir, name), Program: programAgent, t: p.t, plant: p}
 	require.NoError(p.t, os.MkdirAll(s.Dir, 0o700))
 	s.SetMachine(fmt.Sprintf("%s-%d", name, p.stations))
 	s.Configure(sources)
@@ -81,7 +83,15 @@ func (s *Station) Enrol(token string) string {
 // Command runs the agent's command line and returns its standard output.
 func (s *Station) Command(args ...string) string {
 	s.t.Helper()
-	return Run(s.t, programAgent, append(args, "--config", s.Config())...)
+	out, errText, code := s.Try(args...)
+	require.Equal(s.t, 0, code, "%s\n%s%s", args, out, errText)
+	return out
+}
+
+// Try runs the agent's command line and returns what it wrote and its exit code.
+func (s *Station) Try(args ...string) (stdout, stderr string, code int) {
+	s.t.Helper()
+	return try(s.t, command(s.Env, s.Program, append(args, "--config", s.Config())))
 }
 
 // AgentID is the id under which the agent records now.
@@ -95,7 +105,7 @@ func (s *Station) AgentID() string {
 // Launch runs the agent without waiting for it.
 func (s *Station) Launch() {
 	s.t.Helper()
-	s.agent = Start(s.t, s.LogFile(), programAgent, "run", "--config", s.Config())
+	s.agent = Start(s.t, s.LogFile(), s.Env, s.Program, "run", "--config", s.Config())
 }
 
 // Start runs the agent and waits until its sources are connected.
@@ -144,7 +154,7 @@ type Status struct {
 // Status asks the running agent by its command line; false while it does not answer.
 func (s *Station) Status() (Status, bool) {
 	s.t.Helper()
-	out, _, code := Try(s.t, programAgent, "status", "--json", "--config", s.Config())
+	out, _, code := s.Try("status", "--json")
 	var st Status
 	if code != 0 || json.Unmarshal([]byte(out), &st) != nil {
 		return st, false
@@ -156,7 +166,7 @@ func (s *Station) Status() (Status, bool) {
 // had been cloned.
 func (s *Station) Copy(name string) *Station {
 	s.t.Helper()
-	c := &Station{Name: s.Name, Dir: filepath.Join(s.plant.Dir, name), t: s.t, plant: s.plant}
+	c := &Station{Name: s.Name, Dir: filepath.Join(s.plant.Dir, name), Program: s.Program, Env: s.Env, t: s.t, plant: s.plant}
 	out, err := exec.Command("cp", "-a", s.Dir, c.Dir).CombinedOutput() // os.CopyFS drops modes
 	require.NoError(s.t, err, "%s", out)
 	return c
