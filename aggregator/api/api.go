@@ -210,7 +210,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	}))
 	inner := s.Gate.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, err := s.Gate.Who(r)
-		if err == nil && !s.limits.allow("name "+who.Name, perSecond, burst) {
+		if err == nil && !s.limits.allow(who.Key(), perSecond, burst) {
 			tooMany(w, perSecond)
 			return
 		}

@@ -31,13 +31,28 @@ const (
 	purposeProof  = "proof"
 )
 
-// record writes what a person did into the ledger. The name enters only as its
-// pseudonym.
-func (s *Server) record(ctx context.Context, typ, name, address string, data map[string]any) error {
-	user := s.Pseudonym(ctx, name)
+// actor is who did something, from where.
+type actor struct {
+	key     string // rights.Principal.Key
+	name    string
+	token   string // id of an API token, "" for people
+	address string
+}
+
+func actorOf(ctx context.Context, who rights.Principal) actor {
+	return actor{who.Key(), who.Name, who.Token, addressOf(ctx)}
+}
+
+// record writes what a person or program did into the ledger. The name enters
+// only as its pseudonym; a token by its id, which its own events have too.
+func (s *Server) record(ctx context.Context, typ string, by actor, data map[string]any) error {
+	user := s.Pseudonym(ctx, by.name)
 	data["userId"] = user
+	if by.token != "" {
+		data["tokenId"] = by.token
+	}
 	err := s.Ledger.Record(context.WithoutCancel(ctx), typ, data, func(e *event.Event) {
-		e.UserID, e.SourceIP = user, address
+		e.UserID, e.SourceIP = user, by.address
 		if ok, is := data["success"].(bool); is && !ok {
 			e.Severity = event.SeverityLow
 		}
@@ -48,14 +63,14 @@ func (s *Server) record(ctx context.Context, typ, name, address string, data map
 	return err
 }
 
-// gathered is what callers did since the last flush, by name.
+// gathered is what callers did since the last flush, by key.
 type gathered struct {
 	mu      sync.Mutex
 	callers map[string]*doings
 }
 
 type doings struct {
-	address string // of the last request
+	by      actor // of the last request
 	reads   bool
 	records int // events shown
 	queries map[string]bool
@@ -66,28 +81,28 @@ type doings struct {
 func newGathered() *gathered { return &gathered{callers: map[string]*doings{}} }
 
 // note lets f change what a caller did.
-func (g *gathered) note(name, address string, f func(*doings)) {
+func (g *gathered) note(by actor, f func(*doings)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	one := g.callers[name]
+	one := g.callers[by.key]
 	if one == nil {
 		one = &doings{queries: map[string]bool{}}
-		g.callers[name] = one
+		g.callers[by.key] = one
 	}
-	one.address = address
+	one.by = by
 	f(one)
 }
 
 // take removes and returns what one caller did, nil for nothing.
-func (g *gathered) take(name string) *doings {
+func (g *gathered) take(key string) *doings {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	one := g.callers[name]
-	delete(g.callers, name)
+	one := g.callers[key]
+	delete(g.callers, key)
 	return one
 }
 
-func (g *gathered) names() []string {
+func (g *gathered) keys() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.Sorted(maps.Keys(g.callers))
@@ -106,12 +121,12 @@ func (d *doings) read(query string, records int) {
 
 // accessed notes that a caller was shown n events of a search.
 func (s *Server) accessed(ctx context.Context, who rights.Principal, query string, n int) {
-	s.gathered.note(who.Name, addressOf(ctx), func(d *doings) { d.read(queryLabel(query), n) })
+	s.gathered.note(actorOf(ctx, who), func(d *doings) { d.read(queryLabel(query), n) })
 }
 
 // accessedNow records an access that is not gathered.
 func (s *Server) accessedNow(ctx context.Context, who rights.Principal, query, purpose string, n int) {
-	_ = s.record(ctx, event.TypeAuditAccessed, who.Name, addressOf(ctx), map[string]any{"query": []any{queryLabel(query)}, "records": n, "purpose": purpose})
+	_ = s.record(ctx, event.TypeAuditAccessed, actorOf(ctx, who), map[string]any{"query": []any{queryLabel(query)}, "records": n, "purpose": purpose})
 }
 
 // queryLabel is a search as an event can carry it.
@@ -146,14 +161,14 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 func (s *Server) flushAll(ctx context.Context) {
-	for _, name := range s.gathered.names() {
-		s.flush(ctx, name)
+	for _, key := range s.gathered.keys() {
+		s.flush(ctx, key)
 	}
 }
 
 // flush writes what one caller did; what the ledger does not take is kept.
-func (s *Server) flush(ctx context.Context, name string) {
-	one := s.gathered.take(name)
+func (s *Server) flush(ctx context.Context, key string) {
+	one := s.gathered.take(key)
 	if one == nil {
 		return
 	}
@@ -166,17 +181,17 @@ func (s *Server) flush(ctx context.Context, name string) {
 		if one.more > 0 {
 			data["moreQueries"] = one.more
 		}
-		if s.record(ctx, event.TypeAuditAccessed, name, one.address, data) == nil {
+		if s.record(ctx, event.TypeAuditAccessed, one.by, data) == nil {
 			one.reads, one.records, one.more, one.queries = false, 0, 0, nil
 		}
 	}
-	if one.posted > 0 && s.record(ctx, event.TypeApiPosted, name, one.address, map[string]any{"count": one.posted}) == nil {
+	if one.posted > 0 && s.record(ctx, event.TypeApiPosted, one.by, map[string]any{"count": one.posted}) == nil {
 		one.posted = 0
 	}
 	if !one.reads && one.posted == 0 {
 		return
 	}
-	s.gathered.note(name, one.address, func(d *doings) {
+	s.gathered.note(one.by, func(d *doings) {
 		d.posted += one.posted
 		for q := range one.queries {
 			d.read(q, 0)

@@ -102,6 +102,7 @@ type access struct {
 	Records int      `json:"records"`
 	Purpose string   `json:"purpose"`
 	More    int      `json:"moreQueries"`
+	Token   string   `json:"tokenId"`
 }
 
 func TestWhatAPersonReadsIsInTheRecordWithoutFillingIt(t *testing.T) {
@@ -141,6 +142,9 @@ func TestWhatWasReadIsInTheRecordWhenTheAggregatorStops(t *testing.T) {
 	list := accesses(t, r)
 	require.Len(t, list, 1)
 	require.Equal(t, []string{"live stream", "type:quality.check"}, list[0].Query)
+	tokens, err := r.Agg.Store.Tokens(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, tokens[0].Hash[:16], list[0].Token, "which of several tokens of one name it was")
 }
 
 func TestAReaderCannotHideBehindHugeOrStrangeSearches(t *testing.T) {

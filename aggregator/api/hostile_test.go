@@ -41,20 +41,16 @@ func quoted(s string) string {
 
 func TestNoSearchSaysAnythingToTheDatabase(t *testing.T) {
 	onBoth(t, func(t *testing.T, r *aggregatortest.Rig) {
-		token := r.Token([]string{"auditor"}, "hamburg/body/**")
 		secret := r.Commit(made(t, "config.change", there, map[string]any{"a": "hidden treasure"}))[0]
 		r.Commit(made(t, "config.change", here, map[string]any{"a": "visible"}))
 		for i, text := range injections() {
 			id := r.Commit(made(t, "x.acme.odd", here, map[string]any{"field": text, text: i}))[0]
+			token := r.Token([]string{"auditor"}, "hamburg/body/**") // each has a rate of its own
 			searches := []string{quoted(text), "data.field:" + quoted(text), "data." + quoted(text) + fmt.Sprint(":", i), "user:" + quoted(text), "-equipment:" + quoted(text),
 				"correlation:" + quoted(text), "log:" + quoted(text), "agent:" + quoted(text), "type:" + quoted(text), "station:" + quoted(text), "id:" + quoted(text), "ip:" + quoted(text), text}
 			for n, q := range searches {
 				start := time.Now()
 				resp, body := r.Send(nil, r.Request("GET", ask(q)+"&limit=200", token, nil))
-				for resp.StatusCode == http.StatusTooManyRequests { // this test asks more often than allowed
-					_ = pause(t, start)
-					resp, body = r.Send(nil, r.Request("GET", ask(q)+"&limit=200", token, nil))
-				}
 				require.Contains(t, []int{200, 400}, resp.StatusCode, "%q: %s", q, body)
 				require.NotContains(t, string(body), "treasure", q)
 				require.NotContains(t, string(body), secret, q)
@@ -72,17 +68,6 @@ func TestNoSearchSaysAnythingToTheDatabase(t *testing.T) {
 		require.Len(t, all.Events, 2, "all tables are there")
 		require.NotContains(t, r.Log.String(), "request failed")
 	})
-}
-
-// pause waits a moment for the rate limit.
-func pause(t *testing.T, _ time.Time) error {
-	timer := time.NewTimer(100 * time.Millisecond)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-t.Context().Done():
-	}
-	return nil
 }
 
 func TestIDsAndLogsInPathsAreOnlyNames(t *testing.T) {
@@ -114,10 +99,7 @@ func TestTheSameSearchesFindTheSameOnBothDatabases(t *testing.T) {
 		for _, text := range injections() {
 			for _, q := range []string{quoted(text), "data.text:" + quoted(text), "data.deep." + quoted(text) + ":true", "-data.text:" + quoted(text)} {
 				resp, body := r.Send(nil, r.Request("GET", ask("type:x.acme.odd "+q)+"&limit=200", token, nil))
-				for resp.StatusCode == http.StatusTooManyRequests {
-					_ = pause(t, time.Time{})
-					resp, body = r.Send(nil, r.Request("GET", ask("type:x.acme.odd "+q)+"&limit=200", token, nil))
-				}
+				require.NotEqual(t, http.StatusTooManyRequests, resp.StatusCode)
 				var page api.Events
 				if resp.StatusCode == 200 {
 					require.NoError(t, json.Unmarshal(body, &page))

@@ -64,7 +64,7 @@ func (s *Server) intake(ctx context.Context, in *intakeInput) (*answer[Taken], e
 	if _, err := s.Ledger.Commit(ctx, store.Change{}, events...); err != nil {
 		return nil, s.failed(ctx, "take events", err)
 	}
-	s.gathered.note(who.Name, addressOf(ctx), func(d *doings) { d.posted += len(events) })
+	s.gathered.note(actorOf(ctx, who), func(d *doings) { d.posted += len(events) })
 	return &answer[Taken]{out}, nil
 }
 

@@ -66,8 +66,8 @@ func (s *Server) registerSession() {
 			return nil, s.failed(ctx, "sign out", err)
 		}
 		if who.Kind == "user" {
-			s.flush(ctx, who.Name)
-			_ = s.record(ctx, event.TypeUserLogout, who.Name, addressOf(ctx), map[string]any{"sessionId": "", "reason": "user"})
+			s.flush(ctx, who.Key())
+			_ = s.record(ctx, event.TypeUserLogout, actorOf(ctx, who), map[string]any{"sessionId": "", "reason": "user"})
 		}
 		return nil, nil
 	})
@@ -94,6 +94,6 @@ func (s *Server) signIn(ctx context.Context, in *signIn) (*answer[Me], error) {
 	case err != nil:
 		return nil, s.failed(ctx, "sign in", err)
 	}
-	_ = s.record(ctx, event.TypeUserLogin, who.Name, addressOf(ctx), map[string]any{"action": "login", "success": true, "method": "password"})
+	_ = s.record(ctx, event.TypeUserLogin, actorOf(ctx, who), map[string]any{"action": "login", "success": true, "method": "password"})
 	return me(who), nil
 }

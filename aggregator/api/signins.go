@@ -53,7 +53,7 @@ func (s *Server) signInRefused(ctx context.Context, name string) {
 	}
 	r.mu.Unlock()
 	if alone {
-		_ = s.record(ctx, event.TypeUserLogin, name, addressOf(ctx), map[string]any{"action": "login", "success": false, "method": "password"})
+		_ = s.record(ctx, event.TypeUserLogin, actor{name: name, key: "user " + name, address: addressOf(ctx)}, map[string]any{"action": "login", "success": false, "method": "password"})
 	}
 }
 

@@ -80,7 +80,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, &problem{Status: http.StatusForbidden, Title: "Refused", Detail: "a stream needs an Origin of this application or a bearer token"})
 		return
 	}
-	ctx, end, ok := s.streams.begin(r.Context(), who.Name)
+	ctx, end, ok := s.streams.begin(r.Context(), who.Key())
 	if !ok {
 		w.Header().Set("Retry-After", "5")
 		writeProblem(w, &problem{Status: http.StatusTooManyRequests, Title: "Too many streams", Detail: fmt.Sprintf("at most %d at once for one name", maxStreams)})

@@ -185,7 +185,7 @@ func (a *Auth) byToken(ctx context.Context, text string) (rights.Principal, erro
 	if t.Kind != "api" || t.Revoked || !t.Expires.IsZero() && time.Now().After(t.Expires) {
 		return rights.Principal{}, rights.ErrNobody
 	}
-	return rights.Principal{Name: t.Name, Display: t.Name, Kind: "api", Roles: t.Roles, Scope: t.Scope}, nil
+	return rights.Principal{Name: t.Name, Display: t.Name, Kind: "api", Token: t.Hash[:min(16, len(t.Hash))], Roles: t.Roles, Scope: t.Scope}, nil
 }
 
 func principal(u store.User) rights.Principal {

@@ -75,8 +75,17 @@ type Principal struct {
 	Name    string
 	Display string
 	Kind    string // user, api
+	Token   string // id of an API token: the first digits of its hash, as its key.lifecycle event has it
 	Roles   []string
 	Scope   []string // station patterns; what they do not match is not seen
+}
+
+// Key tells callers apart: names of tokens need not differ, and may be those of people.
+func (who Principal) Key() string {
+	if who.Token != "" {
+		return "token " + who.Token
+	}
+	return "user " + who.Name
 }
 
 // May reports whether one of the roles grants p.
