@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
@@ -106,9 +107,13 @@ func TestRequestsInFlightEndBeforeTheAggregatorDoes(t *testing.T) {
 	body, pipe := io.Pipe()
 	req := r.Request("POST", "/api/v1/events", token, nil)
 	req.Body, req.ContentLength = body, -1
+	// The body is asked for once the request is being handled.
+	req.Header.Set("Expect", "100-continue")
+	client := r.Client()
+	client.Transport.(*http.Transport).ExpectContinueTimeout = 20 * time.Second
 	answered := make(chan int, 1)
 	go func() {
-		resp, err := r.Client().Do(req)
+		resp, err := client.Do(req)
 		if err != nil {
 			t.Error(err)
 			answered <- 0
@@ -125,7 +130,7 @@ func TestRequestsInFlightEndBeforeTheAggregatorDoes(t *testing.T) {
 	_, err = pipe.Write([]byte(`"eventData":{}}`))
 	require.NoError(t, err)
 	require.NoError(t, pipe.Close())
-	require.Equal(t, 201, <-answered)
+	require.Equal(t, 201, <-answered, r.Log)
 	require.NoError(t, r.Stop())
 	require.Len(t, r.Rows("type:x.acme.o"), 1)
 	require.NotEmpty(t, r.Rows("type:audit.stopped"))
