@@ -31,7 +31,8 @@ type queue struct {
 	maxItems, maxBytes int
 
 	mu    sync.Mutex
-	items []item
+	items []item // those before first are taken
+	first int
 	bytes int
 	some  chan struct{} // has a token while there are items
 	room  chan struct{} // has a token after items were taken
@@ -48,7 +49,7 @@ func newQueue(maxItems, maxBytes int) *queue {
 func (q *queue) put(it item, done <-chan struct{}) bool {
 	for {
 		q.mu.Lock()
-		if len(q.items) == 0 || (len(q.items) < q.maxItems && q.bytes+it.size <= q.maxBytes) {
+		if n := len(q.items) - q.first; n == 0 || (n < q.maxItems && q.bytes+it.size <= q.maxBytes) {
 			q.add(it)
 			q.mu.Unlock()
 			return true
@@ -88,17 +89,16 @@ func (q *queue) take(ctx context.Context, buf []item, n, bytes int, wake <-chan 
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	k, sum := 0, 0
-	for k < len(q.items) && k < n && (k == 0 || sum+q.items[k].size <= bytes) {
-		sum += q.items[k].size
+	waiting := q.items[q.first:]
+	for k < len(waiting) && k < n && (k == 0 || sum+waiting[k].size <= bytes) {
+		sum += waiting[k].size
 		k++
 	}
-	buf = append(buf, q.items[:k]...)
-	rest := copy(q.items, q.items[k:])
-	clear(q.items[rest:])
-	q.items = q.items[:rest]
-	if rest == 0 && cap(q.items) > 4096 {
-		q.items = nil // give back what a flood needed
-	}
+	buf = append(buf, waiting[:k]...)
+	clear(waiting[:k])
+	q.first += k
+	rest := len(waiting) - k
+	q.pack(rest)
 	q.bytes -= sum
 	if rest > 0 {
 		signal(q.some)
@@ -111,7 +111,20 @@ func (q *queue) take(ctx context.Context, buf []item, n, bytes int, wake <-chan 
 func (q *queue) len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.items)
+	return len(q.items) - q.first
+}
+
+// pack gives the room of taken items back. It moves the rest only when that is
+// the smaller part, so each item is moved once at most on average.
+func (q *queue) pack(rest int) {
+	switch {
+	case rest == 0 && cap(q.items) > 4096:
+		q.items, q.first = nil, 0 // give back what a flood needed
+	case rest <= q.first:
+		copy(q.items, q.items[q.first:])
+		clear(q.items[q.first:])
+		q.items, q.first = q.items[:rest], 0
+	}
 }
 
 func signal(c chan struct{}) {
