@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/linewatch/linewatch/aggregator/store"
@@ -40,10 +41,19 @@ func (p placed) values() ([]any, error) {
 		}
 		problems = string(b)
 	}
-	return []any{p.log, int64(p.Index), p.pos, p.At, p.ReceivedAt, p.Offset.Microseconds(), p.ID, p.Type, string(p.Class),
+	return []any{p.log, int64(p.Index), p.pos, p.At, p.ReceivedAt, p.Offset.Microseconds(), identifier(p.ID), p.Type, string(p.Class),
 		int16(p.Severity), stamp(p.Timestamp), stamp(p.CollectedAt), p.Station, null(p.Equipment), null(p.Signal),
 		null(p.CorrelationID), null(p.UserID), address(p.SourceIP), p.AgentID, p.Quarantined, p.LeafHash[:], problems,
 		p.Leaf, object(p.Data), object(p.Context), p.Words}, nil
+}
+
+// identifier is binary, for COPY would find the way from a text anew for each row;
+// a text that is no UUID stays one, for the database to refuse.
+func identifier(id string) any {
+	if parsed, err := uuid.Parse(id); err == nil && len(id) == 36 {
+		return [16]byte(parsed)
+	}
+	return id
 }
 
 func stamp(t time.Time) any {
