@@ -110,8 +110,10 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("verify: %w", err)
 	}
-	w := &walk{o: o, ctx: ctx, enrolled: map[string][]ed25519.PublicKey{}, registered: map[string]ed25519.PublicKey{},
-		witnessed: map[string]map[uint64]witness{}, rooted: map[string][]rooted{}}
+	w := &walk{
+		o: o, ctx: ctx, enrolled: map[string][]ed25519.PublicKey{}, registered: map[string]ed25519.PublicKey{},
+		witnessed: map[string]map[uint64]witness{}, rooted: map[string][]rooted{},
+	}
 	w.rep.Anchored, w.rep.Findings = len(o.Ledger) > 0, []Finding{}
 	for _, lg := range logs {
 		w.total += lg.Size
