@@ -15,6 +15,7 @@ type attempts struct {
 	mu     sync.Mutex
 	counts map[string]*rate.Limiter
 	spare  *rate.Limiter // for whoever comes when counts is full
+	looked time.Time     // when forget last went through all
 }
 
 // maxAttempts bounds the memory that made-up names can take.
@@ -27,10 +28,10 @@ func newAttempts() *attempts {
 func (a *attempts) allowed(name, address string, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	// All three count each attempt, also when another one refuses it.
-	ok := a.limit("address "+address, 1, 20, now)
-	ok = a.limit("name "+name, rate.Every(2*time.Second), 30, now) && ok
-	return a.limit("both "+address+" "+name, rate.Every(12*time.Second), 5, now) && ok
+	// The narrowest first: what it refuses does not use up the name for others.
+	return a.limit("both "+address+" "+name, rate.Every(12*time.Second), 5, now) &&
+		a.limit("address "+address, 1, 20, now) &&
+		a.limit("name "+name, rate.Every(2*time.Second), 30, now)
 }
 
 func (a *attempts) limit(key string, every rate.Limit, burst int, now time.Time) bool {
@@ -48,8 +49,12 @@ func (a *attempts) limit(key string, every rate.Limit, burst int, now time.Time)
 	return l.AllowN(now, 1)
 }
 
-// forget drops those that are as if they had never been.
+// forget drops those that are as if they had never been, at most every 10 s.
 func (a *attempts) forget(now time.Time) {
+	if now.Sub(a.looked) < 10*time.Second {
+		return
+	}
+	a.looked = now
 	for key, l := range a.counts {
 		if l.TokensAt(now) >= float64(l.Burst()) {
 			delete(a.counts, key)
