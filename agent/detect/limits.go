@@ -47,8 +47,10 @@ func NewLimits(cfg config.Limits) *Limits {
 		high     bool
 		severity event.Severity
 	}{
-		{"High", cfg.Hi, true, event.SeverityMedium}, {"HighHigh", cfg.HiHi, true, event.SeverityHigh},
-		{"Low", cfg.Lo, false, event.SeverityMedium}, {"LowLow", cfg.LoLo, false, event.SeverityHigh},
+		{"High", cfg.Hi, true, event.SeverityMedium},
+		{"HighHigh", cfg.HiHi, true, event.SeverityHigh},
+		{"Low", cfg.Lo, false, event.SeverityMedium},
+		{"LowLow", cfg.LoLo, false, event.SeverityHigh},
 	} {
 		if c.value != nil {
 			l.limits = append(l.limits, &limit{level: c.level, value: *c.value, high: c.high, severity: c.severity})

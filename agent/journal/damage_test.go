@@ -91,9 +91,9 @@ func TestABitFlippedInAClosedFileIsBridgedByAHoleAndDeclared(t *testing.T) {
 	flip(t, names[1], find(t, names[1], `{"n":4100,`)+40, 1)
 	j := open(t, o)
 	l := logOf(t, j, event.Manufacturing)
-	got := numbersOf(t, j, l, o) // finds the damage by reading, then reads on
+	numbersOf(t, j, l, o) // finds the damage by reading, then reads on
 	l = logOf(t, j, event.Manufacturing)
-	got = numbersOf(t, j, l, o)
+	got := numbersOf(t, j, l, o)
 	require.Equal(t, stateActive, l.State)
 	require.NotContains(t, got, 4100)
 	missing := 0

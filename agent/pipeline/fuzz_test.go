@@ -40,8 +40,10 @@ func FuzzNoReadingStopsThePipeline(f *testing.F) {
 			r.SourceTime = time.Unix(seconds, 0)
 			r.Fields = map[string]any{name: v, "value": number}
 			r.Problems = []event.Problem{{Field: name, Reason: name}}
-			batch = append(batch, r, source.Reading{Point: point, ReceivedAt: time.Unix(seconds, 0),
-				Occurrence: &source.Occurrence{Type: name, Data: map[string]any{name: v}}})
+			batch = append(batch, r, source.Reading{
+				Point: point, ReceivedAt: time.Unix(seconds, 0),
+				Occurrence: &source.Occurrence{Type: name, Data: map[string]any{name: v}},
+			})
 		}
 		take(t, p, batch...)
 		p.summarise(t.Context())

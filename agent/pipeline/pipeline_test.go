@@ -100,8 +100,10 @@ func take(t testing.TB, p *Pipeline, batch ...source.Reading) {
 }
 
 func mqttPoint(typ string) *source.Point {
-	return &source.Point{Source: "s", Kind: "mqtt", Endpoint: "tcp://b:1883", Item: "plant/q",
-		Station: "hamburg/body/line3/st07", Equipment: "press-12", Event: typ}
+	return &source.Point{
+		Source: "s", Kind: "mqtt", Endpoint: "tcp://b:1883", Item: "plant/q",
+		Station: "hamburg/body/line3/st07", Equipment: "press-12", Event: typ,
+	}
 }
 
 func opcPoint(typ string) *source.Point {

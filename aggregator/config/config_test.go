@@ -9,8 +9,10 @@ import (
 )
 
 func TestWhatIsWrittenIsReadBack(t *testing.T) {
-	in := Config{DataDir: "/x/y z", Instance: "agg-1", Plant: "Plant \"A\": #1", TimeZone: "Europe/Berlin", Station: "hamburg/central", Store: "postgres://u@h/d",
-		People: People{Listen: "127.0.0.1:1", Names: []string{"a.b"}}, Agents: Agents{Listen: ":2", URLs: []string{"https://a.b:2"}}}
+	in := Config{
+		DataDir: "/x/y z", Instance: "agg-1", Plant: "Plant \"A\": #1", TimeZone: "Europe/Berlin", Station: "hamburg/central", Store: "postgres://u@h/d",
+		People: People{Listen: "127.0.0.1:1", Names: []string{"a.b"}}, Agents: Agents{Listen: ":2", URLs: []string{"https://a.b:2"}},
+	}
 	out, err := Parse("a.yaml", Write(in), "/x")
 	require.NoError(t, err)
 	in.Dir, in.Log.Level = "/x", "info"

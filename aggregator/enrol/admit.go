@@ -122,9 +122,11 @@ func sameMachine(now, recorded map[string]string) bool {
 // filled in when a person must approve.
 func (s *Service) newcomer(ctx context.Context, c candidate, from Caller) (store.Agent, store.Token, error) {
 	req := c.req
-	a := store.Agent{ID: req.AgentID, Station: req.Station, Keys: []store.AgentKey{{Public: c.key, Since: s.now().UTC()}},
+	a := store.Agent{
+		ID: req.AgentID, Station: req.Station, Keys: []store.AgentKey{{Public: c.key, Since: s.now().UTC()}},
 		CSR: []byte(req.CSR), Machine: req.Machine, Host: event.Clean(req.Host), Version: event.Clean(req.Version),
-		Predecessor: req.Predecessor, Enrolled: s.now().UTC()}
+		Predecessor: req.Predecessor, Enrolled: s.now().UTC(),
+	}
 	tok, err := s.token(ctx, secretOf(req.Token))
 	scope, follows := s.predecessor(ctx, req, from)
 	switch {
@@ -276,9 +278,11 @@ func (s *Service) welcome(ctx context.Context, a store.Agent, c candidate, tok s
 // enrolledEvent proves a station's key: it is what a trust file leads to.
 func enrolledEvent(a store.Agent, by string) event.Event {
 	key := a.Keys[len(a.Keys)-1].Public
-	e := eventOf(event.TypeAgentEnrolled, map[string]any{"agentId": a.ID, "station": a.Station,
+	e := eventOf(event.TypeAgentEnrolled, map[string]any{
+		"agentId": a.ID, "station": a.Station,
 		"publicKey": base64.StdEncoding.EncodeToString(key), "fingerprint": evidence.Fingerprint(key), "by": by,
-		"host": a.Host, "version": a.Version, "scope": stringsOf(a.Scope), "predecessor": a.Predecessor, "certificateUntil": a.NotAfter})
+		"host": a.Host, "version": a.Version, "scope": stringsOf(a.Scope), "predecessor": a.Predecessor, "certificateUntil": a.NotAfter,
+	})
 	e.Station = a.Station
 	return e
 }
@@ -314,8 +318,10 @@ func (s *Service) response(a store.Agent) (wire.EnrolResponse, error) {
 	if err != nil {
 		return wire.EnrolResponse{}, err
 	}
-	return wire.EnrolResponse{AgentID: a.ID, Certificate: string(a.Certificate), CA: string(s.opts.CA.PEM()),
-		URLs: s.opts.URLs, Scope: a.Scope, Cosigners: s.opts.Cosigners, Pseudonyms: keys}, nil
+	return wire.EnrolResponse{
+		AgentID: a.ID, Certificate: string(a.Certificate), CA: string(s.opts.CA.PEM()),
+		URLs: s.opts.URLs, Scope: a.Scope, Cosigners: s.opts.Cosigners, Pseudonyms: keys,
+	}, nil
 }
 
 // PseudonymKeys are the keys that an agent's user names need now.

@@ -44,12 +44,16 @@ func (s *Service) Pending(ctx context.Context) ([]Waiting, error) {
 	var out []Waiting
 	for _, a := range agents {
 		if a.State == store.AgentPending {
-			out = append(out, Waiting{AgentID: a.ID, Station: a.Station, Host: a.Host, Since: a.Enrolled, Reason: a.Reason,
-				Predecessor: a.Predecessor, Fingerprint: fingerprint(a)})
+			out = append(out, Waiting{
+				AgentID: a.ID, Station: a.Station, Host: a.Host, Since: a.Enrolled, Reason: a.Reason,
+				Predecessor: a.Predecessor, Fingerprint: fingerprint(a),
+			})
 		}
 		if c, ok := claims[a.ID]; ok && c.CSR != "" && a.State == store.AgentActive {
-			out = append(out, Waiting{AgentID: a.ID, Station: a.Station, Host: c.Host, Address: c.Address, Since: c.At, Claim: true,
-				Count: c.Count, Fingerprint: fingerprint(a), Reason: "another machine presents the identity of this agent"})
+			out = append(out, Waiting{
+				AgentID: a.ID, Station: a.Station, Host: c.Host, Address: c.Address, Since: c.At, Claim: true,
+				Count: c.Count, Fingerprint: fingerprint(a), Reason: "another machine presents the identity of this agent",
+			})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Waiting) int { return a.Since.Compare(b.Since) })
@@ -155,8 +159,10 @@ func revokedEvent(a store.Agent, by, reason string) event.Event {
 	if len(a.Keys) > 0 {
 		key = base64.StdEncoding.EncodeToString(a.Keys[len(a.Keys)-1].Public)
 	}
-	e := eventOf(event.TypeAgentRevoked, map[string]any{"agentId": a.ID, "keyId": fingerprint(a), "publicKey": key,
-		"by": by, "reason": reason, "station": a.Station})
+	e := eventOf(event.TypeAgentRevoked, map[string]any{
+		"agentId": a.ID, "keyId": fingerprint(a), "publicKey": key,
+		"by": by, "reason": reason, "station": a.Station,
+	})
 	e.Station = a.Station
 	return e
 }

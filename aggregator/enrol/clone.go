@@ -98,8 +98,10 @@ func (s *Service) clone(ctx context.Context, a store.Agent, c candidate, from Ca
 	if _, err := s.opts.Ledger.Commit(ctx, change, events...); err != nil {
 		return wire.EnrolResponse{}, fmt.Errorf("enrol %s: %w", a.ID, err)
 	}
-	return wire.EnrolResponse{AgentID: a.ID, Pending: true,
-		Reason: "another machine is enrolled as " + a.ID + ": a new identity or a person's approval is needed"}, nil
+	return wire.EnrolResponse{
+		AgentID: a.ID, Pending: true,
+		Reason: "another machine is enrolled as " + a.ID + ": a new identity or a person's approval is needed",
+	}, nil
 }
 
 // claimed counts one more machine that claims an agent's identity, and alerts
@@ -118,9 +120,11 @@ func (s *Service) claimed(ctx context.Context, change *store.Change, a store.Age
 	var events []event.Event
 	if now.Sub(cl.Alerted) >= alertEvery {
 		cl.Alerted = now
-		e := eventOf(event.TypeAgentTamper, map[string]any{"agentId": a.ID, "what": "cloned identity",
+		e := eventOf(event.TypeAgentTamper, map[string]any{
+			"agentId": a.ID, "what": "cloned identity",
 			"evidence": "another machine presented the identity of " + a.ID + "; it waits for approval, the original goes on",
-			"host":     c.req.Host, "claimant": c.req.AgentID, "originalHost": a.Host, "station": a.Station})
+			"host":     c.req.Host, "claimant": c.req.AgentID, "originalHost": a.Host, "station": a.Station,
+		})
 		e.SourceIP, e.Station = from.Address, a.Station
 		events = append(events, e)
 	}

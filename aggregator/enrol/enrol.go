@@ -95,8 +95,10 @@ func New(o Options) (*Service, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Service{opts: o, log: o.Logger, now: o.Now, cache: map[string]cached{}, good: map[[32]byte]time.Time{},
-		callers: map[string]*rate.Limiter{}, all: rate.NewLimiter(50, 500), rejected: map[rejection]*rejectionCount{}}, nil
+	return &Service{
+		opts: o, log: o.Logger, now: o.Now, cache: map[string]cached{}, good: map[[32]byte]time.Time{},
+		callers: map[string]*rate.Limiter{}, all: rate.NewLimiter(50, 500), rejected: map[rejection]*rejectionCount{},
+	}, nil
 }
 
 // OnChange sets who is told the id of a log whose state changed; before serving.
@@ -150,8 +152,10 @@ func (s *Service) expire(ctx context.Context) {
 		s.log.Warn("old pseudonym keys not destroyed", slog.Any("error", err))
 	}
 	for _, name := range gone {
-		e := eventOf(event.TypeKeyLifecycle, map[string]any{"keyId": name, "action": "destroyed", "kind": "pseudonym key",
-			"by": "aggregator", "approver": ""})
+		e := eventOf(event.TypeKeyLifecycle, map[string]any{
+			"keyId": name, "action": "destroyed", "kind": "pseudonym key",
+			"by": "aggregator", "approver": "",
+		})
 		if _, err := s.opts.Ledger.Commit(ctx, store.Change{}, e); err != nil {
 			s.log.Warn("destroyed key not in the ledger", slog.String("key", name), slog.Any("error", err))
 		}

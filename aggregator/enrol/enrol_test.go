@@ -108,8 +108,10 @@ func TestARequestMustProveItsKeys(t *testing.T) {
 
 func TestAListAssignsStationsByHost(t *testing.T) {
 	r := ingesttest.New(t)
-	token, _, err := r.Enrol.CreateToken(t.Context(), enrol.TokenSpec{Kind: "agent", Uses: -1,
-		Assign: map[string]string{"pc07": "hamburg/body/st07", "pc08": "hamburg/body/st08"}})
+	token, _, err := r.Enrol.CreateToken(t.Context(), enrol.TokenSpec{
+		Kind: "agent", Uses: -1,
+		Assign: map[string]string{"pc07": "hamburg/body/st07", "pc08": "hamburg/body/st08"},
+	})
 	require.NoError(t, err)
 	a := stranger(r, "st07")
 	req, _ := ingesttest.Request(t, a, token, "", "pc07")

@@ -178,8 +178,10 @@ func (s *Service) reject(ctx context.Context, key rejection, reason string) {
 }
 
 func rejectedEvent(key rejection, c *rejectionCount) event.Event {
-	e := eventOf(event.TypeIngestRejected, map[string]any{"origin": key.addr, "reason": key.what + " refused", "count": c.count,
-		"sampleHash": "", "detail": event.Shorten(c.reason, 500)})
+	e := eventOf(event.TypeIngestRejected, map[string]any{
+		"origin": key.addr, "reason": key.what + " refused", "count": c.count,
+		"sampleHash": "", "detail": event.Shorten(c.reason, 500),
+	})
 	e.SourceIP = key.addr
 	return e
 }

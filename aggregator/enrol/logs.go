@@ -40,9 +40,11 @@ func (s *Service) RegisterLog(ctx context.Context, a store.Agent, reg wire.LogRe
 	if !errors.Is(err, store.ErrNotFound) {
 		return wire.LogState{}, err
 	}
-	lg = store.Log{ID: o.Log, Origin: reg.Origin, AgentID: a.ID, Class: event.Class(o.Class),
+	lg = store.Log{
+		ID: o.Log, Origin: reg.Origin, AgentID: a.ID, Class: event.Class(o.Class),
 		Keys: []evidence.KeyRange{{Key: key}}, State: store.LogActive, Predecessor: reg.Predecessor,
-		Registered: s.now().UTC(), Reason: event.Clean(reg.Reason)}
+		Registered: s.now().UTC(), Reason: event.Clean(reg.Reason),
+	}
 	change := store.Change{Logs: []store.Log{lg}}
 	ended, err := s.succeed(ctx, a, reg, &change)
 	if err != nil {

@@ -48,8 +48,10 @@ func (s *Service) Renew(ctx context.Context, a store.Agent, leaf *x509.Certifica
 	if err := s.issueAfter(&a, leaf); err != nil {
 		return wire.EnrolResponse{}, err
 	}
-	data := map[string]any{"keyId": hex.EncodeToString(a.TLSKey[:sha256.Size]), "action": "renewed", "kind": "agent certificate", "by": a.ID,
-		"approver": "", "station": a.Station, "until": a.NotAfter}
+	data := map[string]any{
+		"keyId": hex.EncodeToString(a.TLSKey[:sha256.Size]), "action": "renewed", "kind": "agent certificate", "by": a.ID,
+		"approver": "", "station": a.Station, "until": a.NotAfter,
+	}
 	if now.After(leaf.NotAfter) {
 		data["expiredSince"] = leaf.NotAfter.UTC()
 	}

@@ -57,10 +57,14 @@ func (s *Service) CreateToken(ctx context.Context, spec TokenSpec) (secret strin
 	}
 	now := s.now().UTC()
 	secret = identity.NewSecret()
-	t = store.Token{Hash: identity.SecretHash(secret), Kind: spec.Kind, Name: spec.Name, Scope: spec.Scope, Roles: spec.Roles, Uses: spec.Uses,
-		Created: now, Expires: now.Add(spec.Valid), By: spec.By, Approve: spec.Approve, Assign: spec.Assign}
-	e := eventOf(event.TypeKeyLifecycle, map[string]any{"keyId": tokenID(t), "action": "created", "kind": spec.Kind + " token",
-		"by": spec.By, "approver": "", "scope": strings.Join(t.Scope, ","), "uses": t.Uses, "expires": t.Expires, "name": t.Name})
+	t = store.Token{
+		Hash: identity.SecretHash(secret), Kind: spec.Kind, Name: spec.Name, Scope: spec.Scope, Roles: spec.Roles, Uses: spec.Uses,
+		Created: now, Expires: now.Add(spec.Valid), By: spec.By, Approve: spec.Approve, Assign: spec.Assign,
+	}
+	e := eventOf(event.TypeKeyLifecycle, map[string]any{
+		"keyId": tokenID(t), "action": "created", "kind": spec.Kind + " token",
+		"by": spec.By, "approver": "", "scope": strings.Join(t.Scope, ","), "uses": t.Uses, "expires": t.Expires, "name": t.Name,
+	})
 	if _, err := s.opts.Ledger.Commit(ctx, store.Change{Tokens: []store.Token{t}}, e); err != nil {
 		return "", t, fmt.Errorf("create token: %w", err)
 	}

@@ -88,8 +88,10 @@ func New(o Options) (*Fleet, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Fleet{opts: o, log: o.Logger, now: o.Now, begun: o.Now(), newest: map[string]store.AgentSeen{},
-		touched: map[string]time.Time{}, drifted: map[string]bool{}}, nil
+	return &Fleet{
+		opts: o, log: o.Logger, now: o.Now, begun: o.Now(), newest: map[string]store.AgentSeen{},
+		touched: map[string]time.Time{}, drifted: map[string]bool{},
+	}, nil
 }
 
 // Register adds the path of the status call to the agents' listener.
@@ -155,8 +157,10 @@ func (f *Fleet) take(ctx context.Context, a store.Agent, st wire.Status, arrived
 	if err != nil {
 		text = nil
 	}
-	seen := store.AgentSeen{At: arrived.UTC(), Address: from, Version: event.Shorten(event.Clean(st.Version), 100),
-		Offset: arrived.Sub(st.Time) - rtt/2, Backlog: st.Backlog, Status: text}
+	seen := store.AgentSeen{
+		At: arrived.UTC(), Address: from, Version: event.Shorten(event.Clean(st.Version), 100),
+		Offset: arrived.Sub(st.Time) - rtt/2, Backlog: st.Backlog, Status: text,
+	}
 	f.mu.Lock()
 	before, known := f.newest[a.ID]
 	if !known {
@@ -176,12 +180,16 @@ func (f *Fleet) take(ctx context.Context, a store.Agent, st wire.Status, arrived
 	}
 	var events []event.Event
 	if drift {
-		events = append(events, eventOf(a, event.TypeTimeDrift, map[string]any{"host": a.Host, "agentId": a.ID,
-			"offsetMs": seen.Offset.Milliseconds(), "source": "status", "limitMs": ClockLimit.Milliseconds()}))
+		events = append(events, eventOf(a, event.TypeTimeDrift, map[string]any{
+			"host": a.Host, "agentId": a.ID,
+			"offsetMs": seen.Offset.Milliseconds(), "source": "status", "limitMs": ClockLimit.Milliseconds(),
+		}))
 	}
 	if before.Version != "" && before.Version != seen.Version {
-		events = append(events, eventOf(a, event.TypeAgentUpdated, map[string]any{"agentId": a.ID, "oldVersion": before.Version,
-			"newVersion": seen.Version, "signedBy": "unknown", "result": "running"}))
+		events = append(events, eventOf(a, event.TypeAgentUpdated, map[string]any{
+			"agentId": a.ID, "oldVersion": before.Version,
+			"newVersion": seen.Version, "signedBy": "unknown", "result": "running",
+		}))
 	}
 	f.record(ctx, store.Change{}, events)
 }

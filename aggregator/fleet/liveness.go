@@ -60,13 +60,17 @@ func (f *Fleet) Watch(ctx context.Context) error {
 		case seen.At.IsZero(): // enrolled, never started
 		case silent && !told:
 			is[a.ID] = seen.At
-			events = append(events, eventOf(a, event.TypeAgentOffline, map[string]any{"agentId": a.ID, "lastSeen": seen.At.UTC(),
-				"lastSeq": sizesOf(seen), "host": a.Host}))
+			events = append(events, eventOf(a, event.TypeAgentOffline, map[string]any{
+				"agentId": a.ID, "lastSeen": seen.At.UTC(),
+				"lastSeq": sizesOf(seen), "host": a.Host,
+			}))
 		case silent:
 			is[a.ID] = was[a.ID]
 		case told:
-			events = append(events, eventOf(a, event.TypeAgentOnline, map[string]any{"agentId": a.ID, "version": seen.Version,
-				"backlog": seen.Backlog, "silentSince": was[a.ID].UTC(), "host": a.Host}))
+			events = append(events, eventOf(a, event.TypeAgentOnline, map[string]any{
+				"agentId": a.ID, "version": seen.Version,
+				"backlog": seen.Backlog, "silentSince": was[a.ID].UTC(), "host": a.Host,
+			}))
 		}
 	}
 	if len(events) == 0 {

@@ -67,8 +67,10 @@ func (f *Fleet) Agents(ctx context.Context) ([]Agent, error) {
 
 func (f *Fleet) view(a store.Agent) Agent {
 	seen := f.seen(a)
-	v := Agent{ID: a.ID, Station: a.Station, Scope: a.Scope, ClockOffsetMS: seen.Offset.Milliseconds(), Backlog: seen.Backlog,
-		Version: seen.Version, Host: a.Host, Predecessor: a.Predecessor, Enrolled: a.Enrolled, Sources: json.RawMessage("[]")}
+	v := Agent{
+		ID: a.ID, Station: a.Station, Scope: a.Scope, ClockOffsetMS: seen.Offset.Milliseconds(), Backlog: seen.Backlog,
+		Version: seen.Version, Host: a.Host, Predecessor: a.Predecessor, Enrolled: a.Enrolled, Sources: json.RawMessage("[]"),
+	}
 	if v.Version == "" {
 		v.Version = a.Version
 	}

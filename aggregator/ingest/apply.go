@@ -73,8 +73,10 @@ func (b *batch) refuse(j *job, w *working, reason string, err error) {
 	if detail != "" {
 		j.result.Reason += ": " + detail
 	}
-	b.reports = append(b.reports, report{key: reportKey{event.TypeIngestRejected, originOf(j), reason}, detail: detail,
-		agent: j.from, sample: sampleOf([]byte(j.seg.Checkpoint))})
+	b.reports = append(b.reports, report{
+		key: reportKey{event.TypeIngestRejected, originOf(j), reason}, detail: detail,
+		agent: j.from, sample: sampleOf([]byte(j.seg.Checkpoint)),
+	})
 }
 
 // originOf names the log in a report; for a log that is not the sender's own,
@@ -191,8 +193,10 @@ func (b *batch) grow(j *job, w *working, cp evidence.Checkpoint, note []byte) er
 // joined by their hash instead.
 func (b *batch) rows(a *store.Append, j *job, w *working, from uint64) {
 	if j.foreign != "" {
-		b.reports = append(b.reports, report{key: reportKey{event.TypeIngestQuarantined, j.seg.Origin, "station outside of the agent's scope"},
-			detail: text(j.foreign, 300), agent: j.author, sample: sampleOf([]byte(j.seg.Checkpoint))})
+		b.reports = append(b.reports, report{
+			key:    reportKey{event.TypeIngestQuarantined, j.seg.Origin, "station outside of the agent's scope"},
+			detail: text(j.foreign, 300), agent: j.author, sample: sampleOf([]byte(j.seg.Checkpoint)),
+		})
 	}
 	for i := from; i < uint64(len(j.rows)); i++ {
 		r, index := j.rows[i], j.seg.First+i
@@ -219,8 +223,10 @@ func reasonOf(r store.Row) string {
 
 func (b *batch) quarantined(j *job, reason string, hash evidence.Hash) {
 	b.s.Metrics.Quarantined.Add(1)
-	b.reports = append(b.reports, report{key: reportKey{event.TypeIngestQuarantined, j.seg.Origin, "leaf outside the profile"}, detail: reason,
-		agent: j.author, sample: fmt.Sprintf("%x", hash[:])})
+	b.reports = append(b.reports, report{
+		key: reportKey{event.TypeIngestQuarantined, j.seg.Origin, "leaf outside the profile"}, detail: reason,
+		agent: j.author, sample: fmt.Sprintf("%x", hash[:]),
+	})
 }
 
 // refusedRows reports rows that the database would not take.
@@ -231,8 +237,10 @@ func (b *batch) refusedRows(rows []store.RefusedRow) {
 			origin, agent = w.Origin, w.AgentID
 		}
 		b.s.Metrics.Quarantined.Add(1)
-		b.reports = append(b.reports, report{key: reportKey{event.TypeIngestQuarantined, origin, "row refused by the database"},
-			detail: fmt.Sprintf("index %d: %s", r.Index, text(r.Reason, 300)), agent: agent})
+		b.reports = append(b.reports, report{
+			key:    reportKey{event.TypeIngestQuarantined, origin, "row refused by the database"},
+			detail: fmt.Sprintf("index %d: %s", r.Index, text(r.Reason, 300)), agent: agent,
+		})
 	}
 }
 

@@ -63,8 +63,10 @@ func (s *Service) guarded(next http.Handler, w http.ResponseWriter, r *http.Requ
 		s.tooLarge(w, r, limit)
 		return
 	}
-	r.Body = &paced{body: http.MaxBytesReader(w, r.Body, limit), control: http.NewResponseController(w),
-		start: time.Now(), stall: s.limits.Stall, rate: s.limits.BytesPerSec}
+	r.Body = &paced{
+		body: http.MaxBytesReader(w, r.Body, limit), control: http.NewResponseController(w),
+		start: time.Now(), stall: s.limits.Stall, rate: s.limits.BytesPerSec,
+	}
 	next.ServeHTTP(w, r)
 }
 

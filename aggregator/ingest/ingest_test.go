@@ -347,8 +347,10 @@ func leafOf(t testing.TB, typ string, class event.Class, data map[string]any) []
 	t.Helper()
 	obj, err := event.Object(data)
 	require.NoError(t, err)
-	e := event.Event{ID: event.NewID(now()), Type: typ, Class: class, Severity: event.SeverityInfo, Timestamp: now(),
-		CollectedAt: now(), Station: "hamburg/body/line3/st07", Data: obj, Salt: event.NewSalt()}
+	e := event.Event{
+		ID: event.NewID(now()), Type: typ, Class: class, Severity: event.SeverityInfo, Timestamp: now(),
+		CollectedAt: now(), Station: "hamburg/body/line3/st07", Data: obj, Salt: event.NewSalt(),
+	}
 	leaf, err := e.Leaf()
 	require.NoError(t, err)
 	return leaf
@@ -369,7 +371,8 @@ func aKeyChangeIsPinnedToSizes(t *testing.T, r *ingesttest.Rig) {
 	l = r.Log(a, "security", "second")
 	require.Equal(t, wire.ResultStored, r.Send(a, l.CommitN(2))[0].Result)
 	change = l.Commit(leafOf(t, "log.key", event.Security, map[string]any{
-		"publicKey": base64Of(fresh.Public().(ed25519.PublicKey)), "reason": "rotation"}))
+		"publicKey": base64Of(fresh.Public().(ed25519.PublicKey)), "reason": "rotation",
+	}))
 	got := r.Send(a, change)[0]
 	require.Equal(t, wire.ResultStored, got.Result, got.Reason)
 

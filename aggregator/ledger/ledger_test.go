@@ -31,8 +31,10 @@ func key(name string) ed25519.PrivateKey {
 }
 
 func options(s ledger.Store) ledger.Options {
-	return ledger.Options{Store: s, Key: key("ledger"), CosignerName: "linewatch.test/aggregator", Cosigner: key("cosigner"),
-		Instance: "test", Project: project.Project, Version: "1"}
+	return ledger.Options{
+		Store: s, Key: key("ledger"), CosignerName: "linewatch.test/aggregator", Cosigner: key("cosigner"),
+		Instance: "test", Project: project.Project, Version: "1",
+	}
 }
 
 func openStore(t *testing.T) store.Store {
@@ -82,7 +84,8 @@ func audit(t *testing.T, s store.Store) map[string][]*event.Event {
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 		got, _, _, err = evidence.VerifyCosigned(lg.Receipt, lg.Origin, []evidence.CosignerKey{
-			{Name: "linewatch.test/aggregator", Key: key("cosigner").Public().(ed25519.PublicKey)}})
+			{Name: "linewatch.test/aggregator", Key: key("cosigner").Public().(ed25519.PublicKey)},
+		})
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
@@ -184,8 +187,10 @@ func TestAChangeAndItsLeafAreStoredTogetherOrNotAtAll(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, audit(t, s), 1)
 
-	_, err = l.Commit(t.Context(), store.Change{Settings: map[string][]byte{"x": []byte("1")},
-		Segments: []store.Append{{Log: "none", OldSize: 7}}}, e)
+	_, err = l.Commit(t.Context(), store.Change{
+		Settings: map[string][]byte{"x": []byte("1")},
+		Segments: []store.Append{{Log: "none", OldSize: 7}},
+	}, e)
 	require.Error(t, err, "the change itself does not fit")
 	_, err = s.Setting(t.Context(), "x")
 	require.ErrorIs(t, err, store.ErrNotFound)

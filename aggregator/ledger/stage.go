@@ -80,8 +80,10 @@ func (l *Ledger) extend(c *store.Change, h *head, events []event.Event, roots []
 		events = slices.Concat([]event.Event{first}, events)
 		h.fresh = false
 	}
-	a := store.Append{Log: h.id, OldSize: h.size, First: h.size, Count: uint64(len(events)),
-		Kind: wire.KindLeaves, Received: now}
+	a := store.Append{
+		Log: h.id, OldSize: h.size, First: h.size, Count: uint64(len(events)),
+		Kind: wire.KindLeaves, Received: now,
+	}
 	leaves := make([][]byte, 0, len(events))
 	for i := range events {
 		leaf, err := events[i].Leaf()

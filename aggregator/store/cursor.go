@@ -72,8 +72,10 @@ func filterSum(filter string) []byte {
 func (q EventQuery) FilterKey() string {
 	scope := slices.Clone(q.Scope)
 	slices.Sort(scope)
-	return strings.Join([]string{query.Hash(q.Filter), strings.Join(scope, "\n"),
-		boundText(q.From), boundText(q.To)}, "\x00")
+	return strings.Join([]string{
+		query.Hash(q.Filter), strings.Join(scope, "\n"),
+		boundText(q.From), boundText(q.To),
+	}, "\x00")
 }
 
 func boundText(t time.Time) string {

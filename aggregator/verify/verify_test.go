@@ -107,9 +107,11 @@ func filled(t *testing.T) (*ingesttest.Rig, *wiretest.Log) {
 
 func run(t *testing.T, r *ingesttest.Rig, s verify.Store) verify.Report {
 	t.Helper()
-	rep, err := verify.Run(t.Context(), verify.Options{Store: s, Project: project.Project,
+	rep, err := verify.Run(t.Context(), verify.Options{
+		Store: s, Project: project.Project,
 		Cosigners: []evidence.CosignerKey{{Name: ingesttest.CosignerName, Key: r.Cosigner.Public().(ed25519.PublicKey)}},
-		Ledger:    []ed25519.PublicKey{r.LedgerKey.Public().(ed25519.PublicKey)}})
+		Ledger:    []ed25519.PublicKey{r.LedgerKey.Public().(ed25519.PublicKey)},
+	})
 	require.NoError(t, err)
 	return rep
 }
@@ -244,10 +246,14 @@ func TestAnInventedStationIsNotInTheLedger(t *testing.T) {
 	frame, err := wire.PackLeaves(seg.Leaves)
 	require.NoError(t, err)
 	_, err = r.Store.Commit(t.Context(), store.Change{
-		Logs: []store.Log{{ID: o.Log, Origin: l.Origin, AgentID: fake.ID, Class: "security", Keys: []evidence.KeyRange{{Key: fake.Public()}},
-			State: store.LogActive, Registered: r.Clock.Now()}},
-		Segments: []store.Append{{Log: o.Log, Count: 2, Kind: wire.KindLeaves, Frame: frame, Note: []byte(seg.Checkpoint), Receipt: receipt,
-			Hashes: hashesOf(seg.Leaves), Frontier: l.Tree, Received: r.Clock.Now()}},
+		Logs: []store.Log{{
+			ID: o.Log, Origin: l.Origin, AgentID: fake.ID, Class: "security", Keys: []evidence.KeyRange{{Key: fake.Public()}},
+			State: store.LogActive, Registered: r.Clock.Now(),
+		}},
+		Segments: []store.Append{{
+			Log: o.Log, Count: 2, Kind: wire.KindLeaves, Frame: frame, Note: []byte(seg.Checkpoint), Receipt: receipt,
+			Hashes: hashesOf(seg.Leaves), Frontier: l.Tree, Received: r.Clock.Now(),
+		}},
 	})
 	require.NoError(t, err)
 	rep := run(t, r, r.Store)
@@ -257,13 +263,17 @@ func TestAnInventedStationIsNotInTheLedger(t *testing.T) {
 
 func TestWithoutATrustedKeyTheReportSaysSo(t *testing.T) {
 	r, _ := filled(t)
-	rep, err := verify.Run(t.Context(), verify.Options{Store: r.Store,
-		Cosigners: []evidence.CosignerKey{{Name: ingesttest.CosignerName, Key: r.Cosigner.Public().(ed25519.PublicKey)}}})
+	rep, err := verify.Run(t.Context(), verify.Options{
+		Store:     r.Store,
+		Cosigners: []evidence.CosignerKey{{Name: ingesttest.CosignerName, Key: r.Cosigner.Public().(ed25519.PublicKey)}},
+	})
 	require.NoError(t, err)
 	require.True(t, rep.OK(), "%v", rep.Findings)
 	require.False(t, rep.Anchored)
-	rep, err = verify.Run(t.Context(), verify.Options{Store: r.Store, Ledger: []ed25519.PublicKey{make([]byte, 32)},
-		Cosigners: []evidence.CosignerKey{{Name: ingesttest.CosignerName, Key: r.Cosigner.Public().(ed25519.PublicKey)}}})
+	rep, err = verify.Run(t.Context(), verify.Options{
+		Store: r.Store, Ledger: []ed25519.PublicKey{make([]byte, 32)},
+		Cosigners: []evidence.CosignerKey{{Name: ingesttest.CosignerName, Key: r.Cosigner.Public().(ed25519.PublicKey)}},
+	})
 	require.NoError(t, err)
 	require.False(t, rep.OK(), "another aggregator's ledger")
 }

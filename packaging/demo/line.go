@@ -28,8 +28,6 @@ type line struct {
 	n       int             // messages
 	sets    int             // changes of OPC UA variables
 	step    int
-	state   int
-	faults  int
 	weld    string
 	panel   int
 	started time.Time

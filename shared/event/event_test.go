@@ -21,8 +21,10 @@ func sample() *event.Event {
 		Source:  &event.Source{Kind: "opcua", Endpoint: "opc.tcp://10.4.1.12:4840", Item: "nsu=urn:v:press;s=State", OriginalID: "17"},
 		Data:    json.RawMessage(`{"equipmentId":"press-12","status":"running","previous":"idle"}`),
 		Context: json.RawMessage(`{"shift":"early"}`),
-		Metadata: event.Metadata{Catalogue: event.CatalogueVersion, Agent: "1.0.0", Parser: "opcua",
-			Problems: []event.Problem{{Field: "timestamp", Reason: "ahead of the agent's clock"}, {Field: "x", Reason: "ä\"\\\n\x01"}}},
+		Metadata: event.Metadata{
+			Catalogue: event.CatalogueVersion, Agent: "1.0.0", Parser: "opcua",
+			Problems: []event.Problem{{Field: "timestamp", Reason: "ahead of the agent's clock"}, {Field: "x", Reason: "ä\"\\\n\x01"}},
+		},
 		Curve:  &event.Curve{Start: at, StepMS: 100, Unit: "degC", Min: []float32{1, 2.5}, Max: []float32{2, 3.5}},
 		Sealed: map[string]event.SealedField{"event_data.user": {Key: strings.Repeat("ab", 32), Text: "AAAA"}, "a": {Key: strings.Repeat("0f", 32), Text: "AQ=="}},
 		Salt:   event.NewSalt(),

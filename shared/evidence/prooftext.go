@@ -60,8 +60,8 @@ func ParseProof(text []byte) (Proof, error) {
 		return fail("line 2 is not a leaf")
 	}
 	p.Leaf = raw
-	index, ok := strings.CutPrefix(lines[2], "index ")
-	if p.Index, ok = parseDecimal(index); !ok || !strings.HasPrefix(lines[2], "index ") {
+	index, named := strings.CutPrefix(lines[2], "index ")
+	if p.Index, ok = parseDecimal(index); !ok || !named {
 		return fail("line 3 is not an index")
 	}
 	if len(lines) > 3+MaxProof {

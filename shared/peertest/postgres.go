@@ -155,9 +155,11 @@ func (s *PostgresServer) run(postgres string) error {
 	if s.shared {
 		remove = s.dir
 	}
-	argv := []string{postgres, "-D", filepath.Join(s.dir, "data"), "-p", strconv.Itoa(s.Port),
+	argv := []string{
+		postgres, "-D", filepath.Join(s.dir, "data"), "-p", strconv.Itoa(s.Port),
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=" + s.dir,
-		"-c", "max_connections=200", "-c", "fsync=" + onOff(s.cfg.Fsync)}
+		"-c", "max_connections=200", "-c", "fsync=" + onOff(s.cfg.Fsync),
+	}
 	for name, value := range s.cfg.Settings {
 		argv = append(argv, "-c", name+"="+value)
 	}

@@ -72,8 +72,10 @@ func child(dir, url string) error {
 		return err
 	}
 	p := pipeline.New(pipeline.Options{Journal: j, Station: station, Version: "test"})
-	s := mqtt.New(topics(url), mqtt.Options{Station: station, AgentID: "a0123456789abcde", Positions: j,
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	s := mqtt.New(topics(url), mqtt.Options{
+		Station: station, AgentID: "a0123456789abcde", Positions: j,
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	})
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, p.Sink("uns")) }()
 	tick := time.NewTicker(100 * time.Millisecond)

@@ -154,8 +154,10 @@ func publish(t testing.TB, client paho.Client, topic string, retain bool, payloa
 // plantTopics is a configuration with both kinds of points.
 func plantTopics(url string) config.MQTT {
 	return config.MQTT{Name: "uns", Broker: url, Topics: []config.MQTTTopic{
-		{Match: "plant/${station.line}/quality", Payload: "json", Event: "quality.check", Time: "$.ts",
-			Data: map[string]string{"productId": "$.panel"}},
+		{
+			Match: "plant/${station.line}/quality", Payload: "json", Event: "quality.check", Time: "$.ts",
+			Data: map[string]string{"productId": "$.panel"},
+		},
 		{Match: "plant/${station.line}/press/{signal}", Payload: "json", Value: "$.value", Time: "$.ts", As: "press.{signal}"},
 		{Match: "plant/+/n", Payload: "number", As: "n"},
 	}}

@@ -75,8 +75,12 @@ func TestWrongPasswordsAndUnknownCertificatesAreOneClearEvent(t *testing.T) {
 
 func TestAConfigurationThatIsUnsafeOrWrongIsRefusedWithAllItsMistakes(t *testing.T) {
 	cfg := config.MQTT{Name: "uns", Broker: "tcp://b:1883", Auth: config.Auth{User: "u"}, Topics: []config.MQTTTopic{
-		{Match: "a/#/b", Payload: "json"}, {Match: "a", Payload: "xml"}, {Match: "a/{x}", As: "{y}"},
-		{Match: "a", Value: "value"}, {Match: "a", Event: "No"}, {Match: "a", Station: "Bad Station"},
+		{Match: "a/#/b", Payload: "json"},
+		{Match: "a", Payload: "xml"},
+		{Match: "a/{x}", As: "{y}"},
+		{Match: "a", Value: "value"},
+		{Match: "a", Event: "No"},
+		{Match: "a", Station: "Bad Station"},
 	}}
 	err := New(cfg, Options{Station: "a/b"}).Run(t.Context(), newRecorder())
 	for _, part := range []string{"in the clear", "topics[0]", "topics[1]", "topics[2]", "topics[3]", "topics[4]", "topics[5]"} {

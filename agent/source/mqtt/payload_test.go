@@ -27,9 +27,19 @@ func TestPlainPayloadsAreReadOrRefused(t *testing.T) {
 		kind, text string
 		want       any
 	}{
-		{"number", " 12 ", int64(12)}, {"number", "-1.5e3", -1500.0}, {"number", "NaN", nil}, {"number", "0x10p1", nil},
-		{"number", "1_000", nil}, {"number", "Inf", nil}, {"number", "12,5", nil}, {"bool", "ON", true}, {"bool", "0", false},
-		{"bool", "2", nil}, {"text", "hé", "hé"}, {"text", "a\x00", nil}, {"text", "\xff", nil},
+		{"number", " 12 ", int64(12)},
+		{"number", "-1.5e3", -1500.0},
+		{"number", "NaN", nil},
+		{"number", "0x10p1", nil},
+		{"number", "1_000", nil},
+		{"number", "Inf", nil},
+		{"number", "12,5", nil},
+		{"bool", "ON", true},
+		{"bool", "0", false},
+		{"bool", "2", nil},
+		{"text", "hé", "hé"},
+		{"text", "a\x00", nil},
+		{"text", "\xff", nil},
 	} {
 		got, err := plain([]byte(c.text), c.kind)
 		require.Equal(t, c.want, got, c.text)
@@ -38,8 +48,10 @@ func TestPlainPayloadsAreReadOrRefused(t *testing.T) {
 }
 
 func TestAStationInTheTopicIsUsedOnlyIfItIsOne(t *testing.T) {
-	r := ruleOf(t, config.MQTTTopic{Match: "p/{st}/{m}/x", Station: "plant/line/{st}", Equipment: "{m}", Payload: "number",
-		Data: map[string]string{"machine": "{m}", "raw": "$"}})
+	r := ruleOf(t, config.MQTTTopic{
+		Match: "p/{st}/{m}/x", Station: "plant/line/{st}", Equipment: "{m}", Payload: "number",
+		Data: map[string]string{"machine": "{m}", "raw": "$"},
+	})
 	out, bad := r.reading(message{topic: "p/st07/m1/x", payload: []byte("5"), at: time.Now()}, "a/b")
 	require.False(t, bad)
 	require.Equal(t, "plant/line/st07", out.Point.Station)

@@ -123,8 +123,11 @@ func (r *rule) texts(cfg config.MQTT, t config.MQTTTopic, station string) error 
 	for _, p := range []struct {
 		name, text string
 		into       *template
-	}{{"as", t.As, &r.as}, {"station", station, &r.station},
-		{"equipment", first(t.Equipment, cfg.Equipment, cfg.Name), &r.equip}} {
+	}{
+		{"as", t.As, &r.as},
+		{"station", station, &r.station},
+		{"equipment", first(t.Equipment, cfg.Equipment, cfg.Name), &r.equip},
+	} {
 		tpl, err := parseTemplate(p.text, r.pattern.named)
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)

@@ -13,10 +13,20 @@ func TestFiltersMatchAsTheStandardSays(t *testing.T) {
 		filter, topic string
 		want          bool
 	}{
-		{"sport/#", "sport", true}, {"sport/#", "sport/a/b", true}, {"sport/+", "sport", false},
-		{"sport/+", "sport/", true}, {"+/+", "/finance", true}, {"/+", "/finance", true}, {"+", "/finance", false},
-		{"#", "$SYS/x", false}, {"+/x", "$SYS/x", false}, {"$SYS/#", "$SYS/x", true}, {"a/b", "a/b/c", false},
-		{"a/{x}/c", "a/b/c", true}, {"a/{x}/c", "a/b/d", false}, {"#", "a", true},
+		{"sport/#", "sport", true},
+		{"sport/#", "sport/a/b", true},
+		{"sport/+", "sport", false},
+		{"sport/+", "sport/", true},
+		{"+/+", "/finance", true},
+		{"/+", "/finance", true},
+		{"+", "/finance", false},
+		{"#", "$SYS/x", false},
+		{"+/x", "$SYS/x", false},
+		{"$SYS/#", "$SYS/x", true},
+		{"a/b", "a/b/c", false},
+		{"a/{x}/c", "a/b/c", true},
+		{"a/{x}/c", "a/b/d", false},
+		{"#", "a", true},
 	} {
 		p, err := parsePattern(c.filter)
 		require.NoError(t, err, c.filter)

@@ -66,10 +66,19 @@ func TestPathsNameTheirNamespacesAndMayEndInAStar(t *testing.T) {
 func TestValuesComeAsThePipelineTakesThem(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 600, time.UTC)
 	for _, c := range []struct{ in, want any }{
-		{true, true}, {int8(-3), int64(-3)}, {uint64(math.MaxUint64), uint64(math.MaxUint64)}, {float32(41.3), 41.3}, {"text", "text"},
-		{at, "2026-01-02T03:04:05.0000006Z"}, {[]byte{1, 2}, "AQI="}, {ua.ByteArray{1, 2}, []any{uint64(1), uint64(2)}},
-		{[]int32{1, 2}, []any{int64(1), int64(2)}}, {[][]int32{{1}, {2}}, []any{[]any{int64(1)}, []any{int64(2)}}},
-		{ua.NewLocalizedText("läuft"), "läuft"}, {&ua.QualifiedName{Name: "q"}, "q"}, {ua.StatusBadSensorFailure, uint64(ua.StatusBadSensorFailure)},
+		{true, true},
+		{int8(-3), int64(-3)},
+		{uint64(math.MaxUint64), uint64(math.MaxUint64)},
+		{float32(41.3), 41.3},
+		{"text", "text"},
+		{at, "2026-01-02T03:04:05.0000006Z"},
+		{[]byte{1, 2}, "AQI="},
+		{ua.ByteArray{1, 2}, []any{uint64(1), uint64(2)}},
+		{[]int32{1, 2}, []any{int64(1), int64(2)}},
+		{[][]int32{{1}, {2}}, []any{[]any{int64(1)}, []any{int64(2)}}},
+		{ua.NewLocalizedText("läuft"), "läuft"},
+		{&ua.QualifiedName{Name: "q"}, "q"},
+		{ua.StatusBadSensorFailure, uint64(ua.StatusBadSensorFailure)},
 		{ua.NewNumericNodeID(1, 7), "ns=1;i=7"},
 		{ua.NewExtensionObject(&ua.Range{Low: 1, High: 2}), json.RawMessage(`{"Low":1,"High":2}`)},
 	} {

@@ -113,19 +113,25 @@ func (r *Rig) Start(options ...Option) {
 	require.NoError(t, err)
 	r.Faults = &Faults{Store: db}
 	r.Store = r.Faults
-	r.Ledger, err = ledger.Open(ctx, ledger.Options{Store: r.Store, Key: r.LedgerKey, CosignerName: CosignerName,
-		Cosigner: r.Cosigner, Instance: "test", Project: project.Project, Now: r.Clock.Now, Version: "test"})
+	r.Ledger, err = ledger.Open(ctx, ledger.Options{
+		Store: r.Store, Key: r.LedgerKey, CosignerName: CosignerName,
+		Cosigner: r.Cosigner, Instance: "test", Project: project.Project, Now: r.Clock.Now, Version: "test",
+	})
 	require.NoError(t, err)
 	names, err := enrol.NewPseudonyms(filepath.Join(r.Dir, "pseudonyms"))
 	require.NoError(t, err)
 	cosigners := []wire.Cosigner{{Name: CosignerName, Key: base64.StdEncoding.EncodeToString(r.Cosigner.Public().(ed25519.PublicKey))}}
-	r.Enrol, err = enrol.New(enrol.Options{Store: r.Store, Ledger: r.Ledger, CA: r.CA, Pseudonyms: names, Cosigners: cosigners,
-		Now: r.Clock.Now, Changed: func(log string) { r.Ingest.Forget(log) }})
+	r.Enrol, err = enrol.New(enrol.Options{
+		Store: r.Store, Ledger: r.Ledger, CA: r.CA, Pseudonyms: names, Cosigners: cosigners,
+		Now: r.Clock.Now, Changed: func(log string) { r.Ingest.Forget(log) },
+	})
 	require.NoError(t, err)
 	r.Fleet, err = fleet.New(fleet.Options{Store: r.Store, Ledger: r.Ledger, Admission: r.Enrol, Cosigners: cosigners, Now: r.Clock.Now})
 	require.NoError(t, err)
-	o := ingest.Options{Store: r.Store, Ledger: r.Ledger, Identity: r.Enrol, CosignerName: CosignerName, Cosigner: r.Cosigner,
-		Project: project.Project, Offsets: r.Fleet, Agents: r.Store.Agent, Parts: []ingest.Part{r.Enrol, r.Fleet}, Now: r.Clock.Now}
+	o := ingest.Options{
+		Store: r.Store, Ledger: r.Ledger, Identity: r.Enrol, CosignerName: CosignerName, Cosigner: r.Cosigner,
+		Project: project.Project, Offsets: r.Fleet, Agents: r.Store.Agent, Parts: []ingest.Part{r.Enrol, r.Fleet}, Now: r.Clock.Now,
+	}
 	for _, f := range options {
 		f(&o)
 	}
@@ -176,8 +182,10 @@ func Request(t testing.TB, a *wiretest.Agent, token, station, machine string) (w
 	t.Helper()
 	tlsKey, err := identity.NewTLSKey()
 	require.NoError(t, err)
-	req := wire.EnrolRequest{Token: token, AgentID: a.ID, Station: station, PublicKey: base64.StdEncoding.EncodeToString(a.Public()),
-		Machine: Machine(machine), Host: machine, Version: "1.0.0"}
+	req := wire.EnrolRequest{
+		Token: token, AgentID: a.ID, Station: station, PublicKey: base64.StdEncoding.EncodeToString(a.Public()),
+		Machine: Machine(machine), Host: machine, Version: "1.0.0",
+	}
 	Resign(t, a, &req, tlsKey)
 	return req, tlsKey
 }

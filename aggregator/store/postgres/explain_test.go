@@ -50,8 +50,10 @@ func TestTheDocumentedQueriesUseIndexes(t *testing.T) {
 			}
 		}
 	}
-	for _, index := range []string{"station_at_log_idx_idx", "type_at_log_idx_idx", "severity_at_log_idx_idx", "user_id_at_log_idx_idx",
-		"correlation_at_log_idx_idx", "id_idx", "data_idx"} {
+	for _, index := range []string{
+		"station_at_log_idx_idx", "type_at_log_idx_idx", "severity_at_log_idx_idx", "user_id_at_log_idx_idx",
+		"correlation_at_log_idx_idx", "id_idx", "data_idx",
+	} {
 		require.True(t, used[index], "%s is used by none of them; used are %v", index, used)
 	}
 }

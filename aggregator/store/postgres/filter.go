@@ -224,8 +224,10 @@ func (f *filter) text(t query.Term) {
 		})
 		return
 	}
-	column := map[query.Field]string{query.User: "user_id", query.Equipment: "equipment", query.Correlation: "correlation",
-		query.Agent: "agent", query.Signal: "signal"}[t.Field]
+	column := map[query.Field]string{
+		query.User: "user_id", query.Equipment: "equipment", query.Correlation: "correlation",
+		query.Agent: "agent", query.Signal: "signal",
+	}[t.Field]
 	if !slices.ContainsFunc(t.Values, query.Pattern) {
 		oneOf(f, column, t.Not, t.Values)
 		return

@@ -222,8 +222,10 @@ func (b *builder) segment(ctx context.Context, w *writer, g builtSegment) error 
 	}
 	var ats []time.Time
 	for i, leaf := range leaves {
-		at := store.LeafAt{Log: g.logID, Index: g.First + uint64(i), AgentID: g.agent, Class: event.Class(g.class),
-			Received: g.Received, Offset: g.Offset}
+		at := store.LeafAt{
+			Log: g.logID, Index: g.First + uint64(i), AgentID: g.agent, Class: event.Class(g.class),
+			Received: g.Received, Offset: g.Offset,
+		}
 		row, ok := b.project(leaf, at)
 		if !ok {
 			continue

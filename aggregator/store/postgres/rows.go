@@ -27,9 +27,11 @@ type placed struct {
 }
 
 func copyColumns() []string {
-	return []string{"log", "idx", "pos", "at", "received", "clock_offset", "id", "type", "class", "severity", "timestamp",
+	return []string{
+		"log", "idx", "pos", "at", "received", "clock_offset", "id", "type", "class", "severity", "timestamp",
 		"collected", "station", "equipment", "signal", "correlation", "user_id", "ip", "agent", "quarantined", "leaf_hash",
-		"problems", "leaf", "data", "context", "words"}
+		"problems", "leaf", "data", "context", "words",
+	}
 }
 
 func (p placed) values() ([]any, error) {
@@ -41,10 +43,12 @@ func (p placed) values() ([]any, error) {
 		}
 		problems = string(b)
 	}
-	return []any{p.log, int64(p.Index), p.pos, p.At, p.ReceivedAt, p.Offset.Microseconds(), identifier(p.ID), p.Type, string(p.Class),
+	return []any{
+		p.log, int64(p.Index), p.pos, p.At, p.ReceivedAt, p.Offset.Microseconds(), identifier(p.ID), p.Type, string(p.Class),
 		int16(p.Severity), stamp(p.Timestamp), stamp(p.CollectedAt), p.Station, null(p.Equipment), null(p.Signal),
 		null(p.CorrelationID), null(p.UserID), address(p.SourceIP), p.AgentID, p.Quarantined, p.LeafHash[:], problems,
-		p.Leaf, object(p.Data), object(p.Context), p.Words}, nil
+		p.Leaf, object(p.Data), object(p.Context), p.Words,
+	}, nil
 }
 
 // identifier is binary, for COPY would find the way from a text anew for each row;

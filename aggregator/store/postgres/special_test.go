@@ -51,9 +51,11 @@ func TestTheViewHasTheColumnsAndTypesOfTheRequirements(t *testing.T) {
 		require.NoError(t, err)
 		columns, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		require.NoError(t, err)
-		require.Equal(t, []string{"id UUID", "event_type CHARACTER VARYING(100)", "event_data JSONB", "context JSONB",
+		require.Equal(t, []string{
+			"id UUID", "event_type CHARACTER VARYING(100)", "event_data JSONB", "context JSONB",
 			"timestamp TIMESTAMP WITH TIME ZONE", "correlation_id CHARACTER VARYING(100)", "user_id CHARACTER VARYING(100)",
-			"source_ip INET", "severity CHARACTER VARYING(20)", "processed BOOLEAN", "created_at TIMESTAMP WITH TIME ZONE"}, columns)
+			"source_ip INET", "severity CHARACTER VARYING(20)", "processed BOOLEAN", "created_at TIMESTAMP WITH TIME ZONE",
+		}, columns)
 		var n int
 		require.NoError(t, conn.QueryRow(t.Context(), `SELECT count(*) FROM security_events WHERE id = $1 AND event_type = 'user.login'
 			AND event_data @> '{"result":"pass"}' AND context->>'sessionId' = 'sess-789' AND timestamp = $2 AND correlation_id = 'req-456'

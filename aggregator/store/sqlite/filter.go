@@ -203,8 +203,10 @@ func anys(values []string) []any {
 
 // text is a term over a column of free text, with stars.
 func (f *filter) text(t query.Term) {
-	column := map[query.Field]string{query.User: "user_id", query.Equipment: "equipment", query.Correlation: "correlation",
-		query.Agent: "agent", query.Signal: "signal"}[t.Field]
+	column := map[query.Field]string{
+		query.User: "user_id", query.Equipment: "equipment", query.Correlation: "correlation",
+		query.Agent: "agent", query.Signal: "signal",
+	}[t.Field]
 	if !slices.ContainsFunc(t.Values, query.Pattern) && t.Field != query.Log {
 		f.oneOf(column, t.Not, anys(t.Values))
 		return

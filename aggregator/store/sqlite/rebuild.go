@@ -194,8 +194,10 @@ func (b *builder) segment(ctx context.Context, tx *sql.Tx, w *rowWriter, g built
 		copied[idx] = true
 	}
 	for i, leaf := range leaves {
-		at := store.LeafAt{Log: g.logID, Index: g.First + uint64(i), AgentID: g.agent, Class: event.Class(g.class),
-			Received: g.Received, Offset: g.Offset}
+		at := store.LeafAt{
+			Log: g.logID, Index: g.First + uint64(i), AgentID: g.agent, Class: event.Class(g.class),
+			Received: g.Received, Offset: g.Offset,
+		}
 		row, ok := b.project(leaf, at)
 		if !ok {
 			continue

@@ -66,8 +66,10 @@ func testSegments(t *testing.T, s store.Store) {
 	for g, err := range s.Segments(ctx, l.ID, 0) {
 		require.NoError(t, err)
 		a := sent[i]
-		require.Equal(t, store.StoredSegment{Log: l.ID, First: a.First, Count: a.Count, Kind: a.Kind, Frame: a.Frame,
-			Note: a.Note, Receipt: a.Receipt, Received: a.Received, Offset: a.Offset}, g)
+		require.Equal(t, store.StoredSegment{
+			Log: l.ID, First: a.First, Count: a.Count, Kind: a.Kind, Frame: a.Frame,
+			Note: a.Note, Receipt: a.Receipt, Received: a.Received, Offset: a.Offset,
+		}, g)
 		i++
 	}
 	require.Equal(t, len(sent), i)

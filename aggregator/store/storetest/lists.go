@@ -146,8 +146,10 @@ func searchType(i int) string {
 func searchFields(t testing.TB, i int) func(*event.Event) {
 	return func(e *event.Event) {
 		e.Severity = event.Severity(i % 6)
-		fields := map[string]any{"panel": fmt.Sprint(i), "number": i, "flag": i%2 == 0, "nothing": nil,
-			"deep": map[string]any{"er": fmt.Sprint("x", i)}, "odd key": "a b", "list": []any{"hydr", i}}
+		fields := map[string]any{
+			"panel": fmt.Sprint(i), "number": i, "flag": i%2 == 0, "nothing": nil,
+			"deep": map[string]any{"er": fmt.Sprint("x", i)}, "odd key": "a b", "list": []any{"hydr", i},
+		}
 		switch i % 4 {
 		case 0:
 			fields["text"] = "Hydraulic pressure low; Prüfung nötig"

@@ -97,8 +97,10 @@ func (l *Log) AppendLeaves(t testing.TB, leaves ...[]byte) store.Append {
 		h := evidence.LeafHash(leaf)
 		a.Hashes = append(a.Hashes, h)
 		require.NoError(t, l.Frontier.Append(h))
-		row, ok := project.Project(leaf, store.LeafAt{Log: l.ID, Index: a.First + uint64(i), AgentID: l.AgentID,
-			Class: l.Class, Received: a.Received, Offset: a.Offset})
+		row, ok := project.Project(leaf, store.LeafAt{
+			Log: l.ID, Index: a.First + uint64(i), AgentID: l.AgentID,
+			Class: l.Class, Received: a.Received, Offset: a.Offset,
+		})
 		if ok {
 			a.Rows = append(a.Rows, row)
 		}

@@ -13,12 +13,16 @@ import (
 
 func testRegistry(t *testing.T, s store.Store) {
 	ctx := t.Context()
-	agent := store.Agent{ID: "a1", Station: station, Scope: []string{"hamburg/**"}, State: store.AgentPending, TLSKey: []byte{1, 2},
-		Keys: []store.AgentKey{{Public: []byte{3}, Since: Start()}}, Machine: map[string]string{"uuid": "x"}, Enrolled: Start()}
+	agent := store.Agent{
+		ID: "a1", Station: station, Scope: []string{"hamburg/**"}, State: store.AgentPending, TLSKey: []byte{1, 2},
+		Keys: []store.AgentKey{{Public: []byte{3}, Since: Start()}}, Machine: map[string]string{"uuid": "x"}, Enrolled: Start(),
+	}
 	user := store.User{Name: "anna", Display: "Anna", Roles: []string{"maintenance"}, Scope: []string{"hamburg/**"}, Password: "$argon2id$", Created: Start()}
 	token := store.Token{Hash: "aa", Kind: "api", Name: "mes", Roles: []string{"auditor"}, Uses: -1, Created: Start(), Expires: Start()}
-	_, err := s.Commit(ctx, store.Change{Agents: []store.Agent{agent, {ID: "a0"}}, Users: []store.User{user, {Name: "bert"}},
-		Tokens: []store.Token{token}, Settings: map[string][]byte{"k": {0, 1}}})
+	_, err := s.Commit(ctx, store.Change{
+		Agents: []store.Agent{agent, {ID: "a0"}}, Users: []store.User{user, {Name: "bert"}},
+		Tokens: []store.Token{token}, Settings: map[string][]byte{"k": {0, 1}},
+	})
 	require.NoError(t, err)
 	got, err := s.Agent(ctx, "a1")
 	require.NoError(t, err)

@@ -101,8 +101,14 @@ func TestAChangedEventExitsWithOne(t *testing.T) {
 func TestWrongUseExitsWithThree(t *testing.T) {
 	file := write(t, "e.tlog-proof", proof(t, "{}").Text())
 	for _, args := range [][]string{
-		nil, {"--what", file}, {"--trust", "/does/not/exist", file}, {"--trust", write(t, "t", []byte("nonsense")), file},
-		{"--trust", write(t, "t", []byte("# nothing\n")), file}, {"/does/not/exist"}, {os.DevNull}, {t.TempDir()},
+		nil,
+		{"--what", file},
+		{"--trust", "/does/not/exist", file},
+		{"--trust", write(t, "t", []byte("nonsense")), file},
+		{"--trust", write(t, "t", []byte("# nothing\n")), file},
+		{"/does/not/exist"},
+		{os.DevNull},
+		{t.TempDir()},
 	} {
 		code, _, errOut := verifyArgs(args...)
 		require.Equal(t, 3, code, "%v", args)

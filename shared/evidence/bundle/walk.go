@@ -19,7 +19,6 @@ type walk struct {
 	begin    uint64 // first leaf that a segment showed
 	pending  uint64 // leaves after the newest anchored size: not anchored yet
 	lost     uint64
-	anchor   string
 	name     string // where the newest segment was
 	bad      bool   // nothing after a bad segment can be judged
 	finished bool
