@@ -222,7 +222,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, addressKey{}, address(r))))
 	}))
 	return cross.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.limits.allow("address "+address(r), addressPerSecond, addressBurst) {
+		if !s.limits.allow("address "+network(address(r)), addressPerSecond, addressBurst) {
 			tooMany(w, addressPerSecond)
 			return
 		}

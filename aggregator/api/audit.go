@@ -215,6 +215,20 @@ func address(r *http.Request) string {
 	return ap.Addr().Unmap().WithZone("").String()
 }
 
+// network is what limits are kept by: an address, of IPv6 the /64 that one house
+// has to itself.
+func network(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil || a.Is4() {
+		return address
+	}
+	p, err := a.Prefix(64)
+	if err != nil {
+		return address
+	}
+	return p.String()
+}
+
 // addressOf is the address that guard found.
 func addressOf(ctx context.Context) string {
 	text, _ := ctx.Value(addressKey{}).(string)

@@ -107,7 +107,7 @@ func sees(who rights.Principal, r *store.Row) bool {
 }
 
 type listInput struct {
-	Q     string `query:"q" maxLength:"2000" doc:"search text, see docs/search-language.md"`
+	Q     string `query:"q" maxLength:"4096" doc:"search text, see docs/search-language.md"`
 	Order string `query:"order" enum:"time,arrival" default:"time"`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 	After string `query:"after" maxLength:"2000" doc:"next of the page before"`
@@ -208,7 +208,7 @@ func openNext(text string) (now time.Time, cursor string, err error) {
 }
 
 type histogramInput struct {
-	Q       string    `query:"q" maxLength:"2000"`
+	Q       string    `query:"q" maxLength:"4096"`
 	From    time.Time `query:"from" doc:"default: one hour ago"`
 	To      time.Time `query:"to" doc:"default: now"`
 	Buckets int       `query:"buckets" minimum:"1" maximum:"500" default:"60"`

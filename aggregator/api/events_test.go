@@ -113,7 +113,7 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 		has          string
 	}{
 		{"GET", ask("severty:high"), nil, 400, `"suggestion"`},
-		{"GET", ask(strings.Repeat("a ", 1500)), nil, 422, ""},
+		{"GET", ask(strings.Repeat("a ", 2500)), nil, 422, ""},
 		{"GET", ask("x") + "&limit=0", nil, 422, "limit"},
 		{"GET", ask("x") + "&limit=1001", nil, 422, "limit"},
 		{"GET", ask("x") + "&limit=many", nil, 422, "limit"},

@@ -86,7 +86,7 @@ func (s *Server) registerSession() {
 }
 
 func (s *Server) signIn(ctx context.Context, in *signIn) (*answer[Me], error) {
-	who, err := s.Gate.SignIn(ctx, in.Body.Name, in.Body.Password, addressOf(ctx))
+	who, err := s.Gate.SignIn(ctx, in.Body.Name, in.Body.Password, network(addressOf(ctx)))
 	switch {
 	case errors.Is(err, rights.ErrWrong), errors.Is(err, rights.ErrSlow):
 		s.signInRefused(ctx, in.Body.Name)
