@@ -21,7 +21,7 @@ func socketPath(dataDir string) (string, error) {
 		return "", err
 	}
 	if len(p) > maxSocketPath {
-		return "", fmt.Errorf("the path %s is longer than the %d bytes a unix socket may have; choose a shorter data_dir", p, maxSocketPath)
+		return "", fmt.Errorf("the path %s is longer than the %d bytes a unix socket may have; %w", p, maxSocketPath, errTooLong)
 	}
 	return p, nil
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -20,7 +21,10 @@ import (
 
 // ErrNotRunning means that nobody listens: the service is not running, or runs
 // with another data_dir.
-var ErrNotRunning = errors.New("the agent is not running with this data_dir")
+var ErrNotRunning = errors.New("the agent is not running with data_dir")
+
+// errTooLong means that the data folder's path leaves no room for a socket.
+var errTooLong = errors.New("choose a shorter data_dir")
 
 // Views are what the running agent shows. Each is called per request and returns
 // a value that encoding/json can write.
@@ -32,8 +36,8 @@ type Views struct {
 	Verify  func(ctx context.Context) (any, error)
 }
 
-// maxTail bounds what one request may take from the journal.
-const maxTail = 10_000
+// MaxTail bounds what one request may take from the journal.
+const MaxTail = 10_000
 
 // Serve answers on the channel of dataDir until ctx ends. A channel left behind
 // by a killed agent is replaced.
@@ -67,8 +71,8 @@ func handler(v Views) http.Handler {
 	mux.HandleFunc("GET /signals", view(v.Signals))
 	mux.HandleFunc("GET /journal/tail", func(w http.ResponseWriter, r *http.Request) {
 		n, err := strconv.Atoi(r.FormValue("n"))
-		if err != nil || n < 1 || n > maxTail {
-			http.Error(w, fmt.Sprintf("n must be a number from 1 to %d", maxTail), http.StatusBadRequest)
+		if err != nil || n < 1 || n > MaxTail {
+			http.Error(w, fmt.Sprintf("n must be a number from 1 to %d", MaxTail), http.StatusBadRequest)
 			return
 		}
 		leaves, err := v.Tail(r.Context(), n)
@@ -93,6 +97,20 @@ func answer(w http.ResponseWriter, v any, err error) {
 	_ = json.NewEncoder(w).Encode(v) // the reader went away: nothing to do
 }
 
+// unreachable says why nobody answers. A channel that may not be opened is no
+// sign that the agent is stopped.
+func unreachable(err error, dataDir string) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("control: %w: run as root or administrator", err)
+	case errors.Is(err, errTooLong):
+		return fmt.Errorf("%w %s, or can't be asked: %w", ErrNotRunning, dataDir, err)
+	}
+	return fmt.Errorf("%w %s; linewatch-agent start starts it", ErrNotRunning, dataDir)
+}
+
 // Get asks the running agent; path is one of /status, /journal/stat,
 // /journal/tail, /journal/verify, /signals. It returns ErrNotRunning when nobody
 // listens.
@@ -100,10 +118,7 @@ func Get(ctx context.Context, dataDir, path string, query url.Values, into any) 
 	client := &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			c, err := dial(ctx, dataDir)
-			if err != nil {
-				return nil, fmt.Errorf("%w (%v)", ErrNotRunning, err)
-			}
-			return c, nil
+			return c, unreachable(err, dataDir)
 		},
 		DisableKeepAlives: true,
 	}}
@@ -113,8 +128,11 @@ func Get(ctx context.Context, dataDir, path string, query url.Values, into any) 
 		return fmt.Errorf("control: %w", err)
 	}
 	res, err := client.Do(req)
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err // the address of the request means nothing to people
+	}
 	if err != nil {
-		return fmt.Errorf("control: %w", err)
+		return err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {

@@ -80,8 +80,13 @@ func Control(action, config string) (string, error) {
 			return "", fmt.Errorf("install: the service needs a configuration: %w", err)
 		}
 	}
+	if action != "install" {
+		if _, err := s.Status(); errors.Is(err, kardianos.ErrNotInstalled) {
+			return "", fmt.Errorf("%s %s: the service is not installed; linewatch-agent install --config FILE installs it", action, Name)
+		}
+	}
 	if err := kardianos.Control(s, action); err != nil {
-		return "", fmt.Errorf("%s %s: %w (are you root or administrator?)", action, Name, err)
+		return "", fmt.Errorf("%s %s: %w (is the service installed, and are you root or administrator?)", action, Name, err)
 	}
 	switch action {
 	case "install":

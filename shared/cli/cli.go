@@ -58,6 +58,7 @@ func Run(root *cobra.Command, args []string, in io.Reader, out, errOut io.Writer
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &ExitError{ExitUsage, err} })
+	strict(root)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return ExitOK
@@ -66,10 +67,35 @@ func Run(root *cobra.Command, args []string, in io.Reader, out, errOut io.Writer
 	if e, ok := errors.AsType[*ExitError](err); ok {
 		return e.Code
 	}
-	if _, ok := errors.AsType[conf.Errors](err); ok {
+	// The library finds an unknown command before anything of ours runs.
+	if _, ok := errors.AsType[conf.Errors](err); ok || strings.HasPrefix(err.Error(), "unknown command") {
 		return ExitUsage
 	}
 	return ExitFailed
+}
+
+// strict makes wrong arguments usage errors. A group of commands (journal) with
+// a word that it does not know fails instead of printing its help as a success.
+func strict(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return Usage("%s: %w; see %s --help", cmd.Name(), err, cmd.CommandPath())
+			}
+			return nil
+		}
+	}
+	if c.HasParent() && !c.Runnable() {
+		c.RunE = func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return Usage("unknown command %q for %q; see %s --help", args[0], cmd.CommandPath(), cmd.CommandPath())
+			}
+			return cmd.Help()
+		}
+	}
+	for _, sub := range c.Commands() {
+		strict(sub)
+	}
 }
 
 // JSON writes v as indented JSON.
@@ -98,6 +124,9 @@ func Secret(what, file string, in io.Reader, prompt io.Writer) (string, error) {
 		return firstLine(what, in)
 	case file != "":
 		f, err := os.Open(file)
+		if errors.Is(err, os.ErrNotExist) {
+			return "", Usage("%s: %w", what, err)
+		}
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", what, err)
 		}

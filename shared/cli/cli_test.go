@@ -63,3 +63,15 @@ func TestTablesAlign(t *testing.T) {
 	require.NoError(t, Table(&out, []string{"A", "B"}, [][]string{{"long value", "x"}}))
 	require.Equal(t, "A           B\nlong value  x\n", out.String())
 }
+
+func TestWrongWordsAndArgumentsAreUsageErrors(t *testing.T) {
+	for _, args := range [][]string{{"frob"}, {"group", "frob"}, {"group", "do", "more"}} {
+		root := &cobra.Command{Use: "x"}
+		group := &cobra.Command{Use: "group"}
+		group.AddCommand(&cobra.Command{Use: "do", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return nil }})
+		root.AddCommand(group)
+		var out bytes.Buffer
+		require.Equal(t, ExitUsage, Run(root, args, strings.NewReader(""), &out, &out), "%v", args)
+		require.Equal(t, 1, strings.Count(out.String(), "\n"), "%v", args)
+	}
+}

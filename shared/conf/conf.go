@@ -10,6 +10,7 @@
 package conf
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -110,6 +112,10 @@ func Parse(name string, text []byte, into any, opts Options) error {
 	*places = Places{file: name, at: map[string]place{}}
 	r := &Report{places: places}
 	d := decoder{report: r, partial: opts.Partial, anchors: map[string]ast.Node{}}
+	text, ok := d.encoding(text)
+	if !ok {
+		return r.sorted()
+	}
 	root, ok := d.document(text)
 	if !ok {
 		return r.sorted()
@@ -121,6 +127,28 @@ func Parse(name string, text []byte, into any, opts Options) error {
 	return r.sorted()
 }
 
+// encoding takes the mark off that Windows editors put before UTF-8, and refuses
+// other encodings by name.
+func (d *decoder) encoding(text []byte) ([]byte, bool) {
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+	if utf8.Valid(text) {
+		return text, true
+	}
+	d.report.mistakes = append(d.report.mistakes, Mistake{File: d.report.places.file, Message: "is no UTF-8 text; save it with the encoding UTF-8"})
+	return nil, false
+}
+
+// remedy says what to write instead, for the two mistakes that everybody makes.
+func remedy(message string) string {
+	switch {
+	case strings.Contains(message, "'\t'"), strings.Contains(message, "tab character"):
+		return "; indent with spaces, not with tabs"
+	case strings.Contains(message, "unknown escape character"):
+		return `; write a path with \ in single quotes`
+	}
+	return ""
+}
+
 // document parses the text to its one node; nil for an empty file.
 func (d *decoder) document(text []byte) (ast.Node, bool) {
 	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
@@ -128,6 +156,7 @@ func (d *decoder) document(text []byte) (ast.Node, bool) {
 		m := Mistake{File: d.report.places.file, Message: err.Error()}
 		if syntax, ok := errors.AsType[*yaml.SyntaxError](err); ok {
 			m.Message = syntax.GetMessage()
+			m.Message += remedy(m.Message)
 			if t := syntax.GetToken(); t != nil && t.Position != nil {
 				m.Line, m.Column = t.Position.Line, t.Position.Column
 			}

@@ -197,3 +197,14 @@ func TestDurationsAndSizes(t *testing.T) {
 		require.Error(t, err, bad)
 	}
 }
+
+func TestFilesOfWindowsEditorsAreReadOrNamed(t *testing.T) {
+	var c struct {
+		Name string `yaml:"name"`
+	}
+	require.NoError(t, conf.Parse("a.yaml", []byte("\xef\xbb\xbfname: x\r\n"), &c, conf.Options{}))
+	require.Equal(t, "x", c.Name)
+	require.ErrorContains(t, conf.Parse("a.yaml", []byte("\xff\xfen\x00"), &c, conf.Options{}), "a.yaml: is no UTF-8 text")
+	require.ErrorContains(t, conf.Parse("a.yaml", []byte("a:\n\tb: c\n"), &c, conf.Options{}), "indent with spaces")
+	require.ErrorContains(t, conf.Parse("a.yaml", []byte(`name: "C:\lw"`), &c, conf.Options{}), "single quotes")
+}

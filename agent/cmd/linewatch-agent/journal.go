@@ -77,6 +77,9 @@ func (a *app) journalStat() *cobra.Command {
 func (a *app) journalTail() *cobra.Command {
 	var n int
 	cmd := &cobra.Command{Use: "tail", Short: "Print the newest events as they are signed", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		if n < 1 || n > control.MaxTail {
+			return cli.Usage("--number must be 1 to %d", control.MaxTail)
+		}
 		var lines []json.RawMessage
 		err := a.from(cmd, "/journal/tail", url.Values{"n": {strconv.Itoa(n)}}, &lines, func(ctx context.Context, j *journal.Journal) (err error) {
 			lines, err = agent.Tail(ctx, j, n)
@@ -116,8 +119,11 @@ func (a *app) journalExport() *cobra.Command {
 			return err
 		}
 		j, err := a.openJournal(cmd.Context(), cfg)
+		if errors.Is(err, journal.ErrLocked) {
+			return fmt.Errorf("%w: stop the agent first (linewatch-agent stop)", err)
+		}
 		if err != nil {
-			return fmt.Errorf("%w (stop the agent first: its files are locked)", err)
+			return err
 		}
 		n, err := j.Export(cmd.Context(), dir)
 		if err == nil {

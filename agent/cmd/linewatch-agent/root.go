@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -56,7 +57,14 @@ func (a *app) config() (config.Config, error) {
 	if _, err := os.Stat(a.file); err != nil {
 		return config.Config{}, cli.Usage("%w (name the file with --config)", err)
 	}
-	return config.Load(a.file)
+	cfg, err := config.Load(a.file)
+	if err != nil {
+		return cfg, &cli.ExitError{Code: cli.ExitUsage, Err: err}
+	}
+	if info, err := os.Stat(cfg.DataDir); err == nil && !info.IsDir() || errors.Is(err, syscall.ENOTDIR) {
+		return cfg, cli.Usage("%s: data_dir: %s is no folder; name another, or move the file away", a.file, cfg.DataDir)
+	}
+	return cfg, nil
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -81,6 +89,11 @@ func (a *app) serviceCommand(action string) *cobra.Command {
 		if action == "status" {
 			return a.status(cmd)
 		}
+		if action == "install" {
+			if _, err := a.config(); err != nil {
+				return err // a service that can't start would only be found at the next shift
+			}
+		}
 		text, err := service.Control(action, a.file)
 		if err != nil {
 			return err
@@ -103,7 +116,7 @@ func (a *app) status(cmd *cobra.Command) error {
 	err = control.Get(cmd.Context(), cfg.DataDir, "/status", nil, &s)
 	switch {
 	case errors.Is(err, control.ErrNotRunning):
-		return fmt.Errorf("service: %s; %w", state, control.ErrNotRunning)
+		return fmt.Errorf("service: %s; %w", state, err)
 	case err != nil:
 		return err
 	case a.json:
