@@ -1,10 +1,12 @@
 package journal
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,10 +68,44 @@ type keyRecord struct {
 // copyRecord is an unfinished or finished succession: which leaves of the
 // predecessor follow log.opened.
 type copyRecord struct {
-	Log    string      `json:"log"`              // id of the predecessor
-	Count  uint64      `json:"count"`            // leaves promised in log.opened
-	Spans  []spanCount `json:"spans,omitempty"`  // where they are in the predecessor
-	Reason string      `json:"reason,omitempty"` // why
+	Log    string     `json:"log"`              // id of the predecessor
+	Count  uint64     `json:"count"`            // leaves promised in log.opened
+	Spans  []copySpan `json:"spans,omitempty"`  // where they are in the predecessor
+	Reason string     `json:"reason,omitempty"` // why
+}
+
+// copySpan is a run of leaves to be copied. Log is "" for the predecessor, else
+// the log that the predecessor itself had not yet copied them from.
+type copySpan struct {
+	First uint64 `json:"first"`
+	Count uint64 `json:"count"`
+	Log   string `json:"log,omitempty"`
+}
+
+// of is the id of the log that a span is in.
+func (c *copyRecord) of(s copySpan) string { return cmp.Or(s.Log, c.Log) }
+
+// left are the spans behind the first done leaves, with the logs that they are in.
+func (c *copyRecord) left(done uint64) (out []copySpan, count uint64) {
+	for _, s := range c.Spans {
+		skip := min(done, s.Count)
+		done -= skip
+		if skip < s.Count {
+			out, count = append(out, copySpan{s.First + skip, s.Count - skip, c.of(s)}), count+s.Count-skip
+		}
+	}
+	return out, count
+}
+
+// drop takes [at, end of its span) out of the promise.
+func (c copyRecord) drop(log string, at, end uint64) *copyRecord {
+	c.Spans = slices.Clone(c.Spans)
+	for i, s := range c.Spans {
+		if c.of(s) == log && s.First <= at && end == s.First+s.Count {
+			c.Spans[i].Count, c.Count = at-s.First, c.Count-(end-at)
+		}
+	}
+	return &c
 }
 
 // spanCount is a run of leaves.

@@ -332,8 +332,27 @@ func (j *Journal) receipted(i int) bool {
 		if l != nil && l.rec.State != stateSuperseded && l.receipt.saved < j.endIn(i, id) {
 			return false
 		}
+		if j.awaited(id) {
+			return false
+		}
 	}
 	return true
+}
+
+// awaited says whether a successor has still to copy leaves of this log: until
+// then its files are their only place.
+func (j *Journal) awaited(id string) bool {
+	for _, l := range j.logs {
+		if !l.copyDue {
+			continue
+		}
+		for _, s := range l.rec.Copies.Spans {
+			if l.rec.Copies.of(s) == id {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // forget drops the first file and what only it held.

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/linewatch/linewatch/shared/event"
@@ -24,6 +23,10 @@ func (j *Journal) succeed(old *logState, reason string, from uint64) error {
 		l.rec.PrevRoot = root.String()
 	}
 	spans, count := j.spans(old, from)
+	if c := old.rec.Copies; c != nil && old.size-1 < c.Count { // it had not got all of its own predecessor
+		rest, more := c.left(old.size - 1)
+		spans, count = append(spans, rest...), count+more
+	}
 	l.rec.Copies = &copyRecord{Log: old.id, Count: count, Spans: spans, Reason: reason}
 	opened, err := j.ownEvent(event.TypeLogOpened, l.class, l.openedData())
 	if err != nil {
@@ -55,7 +58,7 @@ func (j *Journal) succeed(old *logState, reason string, from uint64) error {
 }
 
 // spans lists the leaves of a log from an index on that are on disk.
-func (j *Journal) spans(l *logState, from uint64) (out []spanCount, count uint64) {
+func (j *Journal) spans(l *logState, from uint64) (out []copySpan, count uint64) {
 	for i, f := range j.files {
 		rec, ok := f.logs[l.id]
 		if !ok || f.suspect {
@@ -71,7 +74,7 @@ func (j *Journal) spans(l *logState, from uint64) (out []spanCount, count uint64
 			}
 		}
 		if first < end {
-			out, count = append(out, spanCount{first, end - first}), count+end-first
+			out, count = append(out, copySpan{First: first, Count: end - first}), count+end-first
 		}
 	}
 	return out, count
@@ -81,13 +84,12 @@ func (j *Journal) spans(l *logState, from uint64) (out []spanCount, count uint64
 // several commits when they are many. After a crash it goes on where it was: the
 // log's size says how many there are.
 func (j *Journal) copyRest(l *logState) error {
-	old := j.logs[l.rec.Copies.Log]
 	done := l.size - 1
-	if old == nil || done >= l.rec.Copies.Count {
+	if done >= l.rec.Copies.Count {
 		l.copyDue = false
 		return nil
 	}
-	skip := done
+	left, _ := l.rec.Copies.left(done)
 	var chunk [][]byte
 	bytes := 0
 	flush := func() error {
@@ -98,18 +100,14 @@ func (j *Journal) copyRest(l *logState) error {
 		chunk, bytes = nil, 0
 		return err
 	}
-	for _, s := range l.rec.Copies.Spans {
-		if skip >= s.Count {
-			skip -= s.Count
-			continue
-		}
-		at, end := s.First+skip, s.First+s.Count
-		skip = 0
+	var lost []lostCopies
+	for _, s := range left {
+		at, end := s.First, s.First+s.Count
 		for at < end {
-			seg, err := j.next(old.id, at, 1<<20)
+			seg, err := j.next(s.Log, at, 1<<20)
 			if err != nil || seg == nil || len(seg.Leaves) == 0 {
-				l.copyDue = false
-				return errors.Join(flush(), j.copyFailed(l, old, at, end, err))
+				lost = append(lost, lostCopies{s.Log, at, end, err}) // the spans behind may be whole
+				break
 			}
 			for _, leaf := range seg.Leaves[:min(uint64(len(seg.Leaves)), end-at)] {
 				if len(chunk) == MaxCommitLeaves || bytes+len(leaf)+2 > MaxCommitBytes {
@@ -125,17 +123,45 @@ func (j *Journal) copyRest(l *logState) error {
 		return err
 	}
 	l.copyDue = false
+	if err := j.copyFailed(l, lost); err != nil {
+		l.copyDue = true
+		return err
+	}
 	return nil
 }
 
-// copyFailed declares leaves that were promised as copies and can't be read.
-func (j *Journal) copyFailed(l, old *logState, at, end uint64, cause error) error {
-	leaf, err := j.ownEvent(event.TypeAuditGap, "", map[string]any{
-		"source": "journal", "cause": "copy_failed", "from": at, "to": end,
-		"log": old.rec.Origin, "successor": l.rec.Origin, "error": fmt.Sprint(cause),
-	})
-	if err != nil {
-		return err
+// lostCopies are leaves [at, end) of a log that were promised as copies and
+// can't be read.
+type lostCopies struct {
+	log     string
+	at, end uint64
+	cause   error
+}
+
+// copyFailed declares them, and takes them out of the promise in the same commit.
+func (j *Journal) copyFailed(l *logState, lost []lostCopies) error {
+	if len(lost) == 0 {
+		return nil
 	}
-	return j.commitOwn([]Leaf{leaf})
+	b, copies := &batch{changed: []*logState{l}}, l.rec.Copies
+	for _, x := range lost {
+		origin := l.rec.Predecessor
+		if old := j.logs[x.log]; old != nil {
+			origin = old.rec.Origin
+		}
+		leaf, err := j.ownEvent(event.TypeAuditGap, "", map[string]any{
+			"source": "journal", "cause": "copy_failed", "from": x.at, "to": x.end,
+			"log": origin, "successor": l.rec.Origin, "error": fmt.Sprint(x.cause),
+		})
+		if err != nil {
+			return err
+		}
+		b.add(leaf.Class, leaf.Bytes)
+		l.rec.Copies = l.rec.Copies.drop(x.log, x.at, x.end)
+	}
+	if err := j.commit(b); err != nil {
+		l.rec.Copies = copies
+		return fmt.Errorf("declare copies of %s that can't be read: %w", l.rec.Predecessor, err)
+	}
+	return nil
 }
