@@ -80,7 +80,7 @@ func (a *Agent) identify(ctx context.Context) (*enrol.Identity, error) {
 	}
 	machine, err := identity.Machine(ctx, a.cfg.Machine)
 	if err != nil {
-		return nil, fmt.Errorf("facts of this machine: %w", err)
+		return nil, err
 	}
 	same, why := id.SameMachine(machine)
 	if same {
@@ -297,5 +297,5 @@ func (a *Agent) control(ctx context.Context) error {
 	if err != nil {
 		a.log.Error("no control channel: status, journal and signals commands will not find this agent", "error", err)
 	}
-	return err
+	return nil
 }

@@ -63,6 +63,24 @@ func Create(dataDir, station, tokenText string, machine identity.Facts) (*Identi
 	})
 }
 
+// Retry takes a new token and the station's present name for an agent that is not
+// admitted yet: the token of the first try may be used up, expired or of another
+// plant. The keys stay. tokenText "" keeps the token.
+func (id *Identity) Retry(station, tokenText string) error {
+	if tokenText != "" {
+		token, err := identity.ParseToken(strings.TrimSpace(tokenText))
+		if err != nil {
+			return fmt.Errorf("enrol: the token: %w", err)
+		}
+		id.URLs, id.CAPin, id.Token = token.URLs, token.CAPin, token.Secret
+	}
+	id.Station = station
+	if err := id.save(); err != nil {
+		return fmt.Errorf("enrol: %w", err)
+	}
+	return nil
+}
+
 func create(dataDir string, st State) (*Identity, error) {
 	dir := folder(dataDir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {

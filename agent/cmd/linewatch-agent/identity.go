@@ -13,6 +13,7 @@ import (
 	"github.com/linewatch/linewatch/agent/config"
 	"github.com/linewatch/linewatch/agent/control"
 	"github.com/linewatch/linewatch/agent/enrol"
+	"github.com/linewatch/linewatch/agent/journal"
 	"github.com/linewatch/linewatch/shared/cli"
 	"github.com/linewatch/linewatch/shared/evidence"
 	"github.com/linewatch/linewatch/shared/identity"
@@ -30,8 +31,14 @@ func (a *app) enrolCommand() *cobra.Command {
 				return err
 			}
 			id, err := enrol.Load(cfg.DataDir)
-			if errors.Is(err, enrol.ErrNotEnrolled) {
+			switch {
+			case errors.Is(err, enrol.ErrNotEnrolled):
 				id, err = a.create(cmd, cfg, tokenFile)
+			case err != nil:
+			case id.Pending:
+				err = retry(cmd, id, cfg, tokenFile)
+			case !a.json:
+				fmt.Fprintln(cmd.OutOrStdout(), "enrolled already; no token was used")
 			}
 			if err != nil {
 				return err
@@ -44,6 +51,19 @@ func (a *app) enrolCommand() *cobra.Command {
 	return cmd
 }
 
+// retry uses the token of this call, if there is one: that of the first may have
+// been refused.
+func retry(cmd *cobra.Command, id *enrol.Identity, cfg config.Config, tokenFile string) error {
+	token := ""
+	if tokenFile != "" {
+		var err error
+		if token, err = cli.Secret("enrolment token", tokenFile, cmd.InOrStdin(), cmd.ErrOrStderr()); err != nil {
+			return err
+		}
+	}
+	return id.Retry(cfg.Station, token)
+}
+
 func (a *app) create(cmd *cobra.Command, cfg config.Config, tokenFile string) (*enrol.Identity, error) {
 	token, err := cli.Secret("enrolment token", tokenFile, cmd.InOrStdin(), cmd.ErrOrStderr())
 	if err != nil {
@@ -51,7 +71,7 @@ func (a *app) create(cmd *cobra.Command, cfg config.Config, tokenFile string) (*
 	}
 	machine, err := identity.Machine(cmd.Context(), cfg.Machine)
 	if err != nil {
-		return nil, fmt.Errorf("facts of this machine: %w", err)
+		return nil, err
 	}
 	return enrol.Create(cfg.DataDir, cfg.Station, token, machine)
 }
@@ -65,7 +85,7 @@ func (a *app) ask(cmd *cobra.Command, id *enrol.Identity, wait time.Duration) er
 	for until := time.Now().Add(wait); id.Pending; {
 		admitted, err := id.Ask(ctx, version.String())
 		if _, refused := errors.AsType[*enrol.RefusedError](err); refused {
-			return err
+			return fmt.Errorf("%w; with a new token run the same command again", err)
 		}
 		if err != nil {
 			return &cli.ExitError{Code: cli.ExitTemporary, Err: fmt.Errorf("%w (the keys are kept; run the same command again)", err)}
@@ -102,10 +122,18 @@ func (a *app) prepareImageCommand() *cobra.Command {
 				return err
 			}
 			var s agent.Status
-			if err := control.Get(cmd.Context(), cfg.DataDir, "/status", nil, &s); !errors.Is(err, control.ErrNotRunning) {
-				return errors.New("the agent is running; stop it first: linewatch-agent stop")
+			err = control.Get(cmd.Context(), cfg.DataDir, "/status", nil, &s)
+			if err != nil && !errors.Is(err, control.ErrNotRunning) {
+				return err
 			}
-			unsent, err := a.unsent(cmd.Context(), cfg)
+			var unsent uint64
+			if err != nil {
+				unsent, err = a.unsent(cmd.Context(), cfg)
+			}
+			// Also without a control channel the lock tells that it runs.
+			if err == nil && s.AgentID != "" || errors.Is(err, journal.ErrLocked) {
+				return errors.New("the agent is running with " + cfg.DataDir + "; stop it first: linewatch-agent stop")
+			}
 			if err != nil && !force {
 				return fmt.Errorf("%w (--force strips it all the same)", err)
 			}
