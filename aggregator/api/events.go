@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,15 +96,13 @@ func restrict(who rights.Principal, text string, now time.Time) (store.EventQuer
 	return eq, nil
 }
 
-// sees reports whether a caller may see one row.
-func sees(who rights.Principal, r *store.Row) bool {
-	for _, c := range who.Classes() {
-		if c == r.Class {
-			// Rights begin at the first segment; a search pattern would not.
-			return store.InScope(who.Scope, r.Station)
-		}
+// visible reports of one row after the other whether a caller may see it.
+func visible(who rights.Principal) func(*store.Row) bool {
+	classes := who.Classes()
+	return func(r *store.Row) bool {
+		// Rights begin at the first segment; a search pattern would not.
+		return slices.Contains(classes, r.Class) && store.InScope(who.Scope, r.Station)
 	}
-	return false
 }
 
 type listInput struct {
@@ -282,8 +281,9 @@ func (s *Server) rows(ctx context.Context, id string) (rights.Principal, []store
 		return who, nil, s.failed(ctx, "event", err)
 	}
 	var rows []store.Row
+	sees := visible(who)
 	for i := range all {
-		if sees(who, &all[i]) {
+		if sees(&all[i]) {
 			rows = append(rows, all[i])
 		}
 	}
@@ -312,8 +312,9 @@ func (s *Server) around(ctx context.Context, in *aroundInput) (*answer[Events], 
 		return nil, s.failed(ctx, "around", err)
 	}
 	out := Events{Events: []Event{}}
+	sees := visible(who)
 	for i := range near {
-		if sees(who, &near[i]) {
+		if sees(&near[i]) {
 			out.Events = append(out.Events, shown(&near[i]))
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -165,4 +166,23 @@ func TestAReaderCannotHideBehindHugeOrStrangeSearches(t *testing.T) {
 	require.Positive(t, list[0].More)
 	require.NotContains(t, r.Log.String(), "could not record")
 	require.NotContains(t, r.Log.String(), "\nlevel=ERROR")
+}
+
+func TestSeeingOnesOwnAccessIsNoNewAccess(t *testing.T) {
+	r := aggregatortest.New(t)
+	r.User("anna", []string{"auditor"})
+	origin := http.Header{"Origin": {r.People}}
+	c := r.SignIn("anna")
+	s, _ := dial(t, r, c, "", origin)
+	cursor := s.settled(r, "type:quality.check")
+	r.Do(c, "DELETE", "/api/v1/session", "", nil) // writes what was gathered
+	require.Len(t, accesses(t, r), 1)
+	s, _ = dial(t, r, r.SignIn("anna"), "", origin)
+	s.subscribe("type:audit.accessed", cursor)
+	m, err := s.next()
+	require.NoError(t, err)
+	require.Len(t, m.Events, 1)
+	require.Equal(t, "audit.accessed", parsed(t, m.Events[0]).Type)
+	require.NoError(t, r.Stop())
+	require.Len(t, accesses(t, r), 1, "or an open page would write for ever")
 }

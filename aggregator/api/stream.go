@@ -249,9 +249,8 @@ func (st *streamer) subscribe(sub subscribe) (Next, *problem) {
 	if err != nil {
 		return nil, toProblem(err)
 	}
-	return st.s.Live.Watch(sub.Subscribe.Cursor, func(r *store.Row) bool {
-		return sees(st.who, r) && q.Filter.Match(r.Fields())
-	}), nil
+	sees := visible(st.who)
+	return st.s.Live.Watch(sub.Subscribe.Cursor, func(r *store.Row) bool { return sees(r) && q.Filter.Match(r.Fields()) }), nil
 }
 
 func (st *streamer) deliver(ctx context.Context, d delivery) error {
