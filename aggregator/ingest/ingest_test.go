@@ -364,14 +364,14 @@ func aKeyChangeIsPinnedToSizes(t *testing.T, r *ingesttest.Rig) {
 	require.Equal(t, wire.ResultStored, r.Send(a, l.CommitN(2))[0].Result)
 	_, fresh, err := ed25519.GenerateKey(nil)
 	require.NoError(t, err)
-	change := l.Commit(leafOf(t, "log.key", event.Security, map[string]any{"publicKey": "", "reason": "rotation"}))
+	change := l.Commit(leafOf(t, "log.key", event.Security, map[string]any{"origin": l.Origin, "publicKey": "", "reason": "rotation"}))
 	refused := r.Send(a, change)[0]
 	require.Equal(t, wire.ResultRefused, refused.Result, "a log.key leaf without a key")
 
 	l = r.Log(a, "security", "second")
 	require.Equal(t, wire.ResultStored, r.Send(a, l.CommitN(2))[0].Result)
 	change = l.Commit(leafOf(t, "log.key", event.Security, map[string]any{
-		"publicKey": base64Of(fresh.Public().(ed25519.PublicKey)), "reason": "rotation",
+		"origin": l.Origin, "publicKey": base64Of(fresh.Public().(ed25519.PublicKey)), "reason": "rotation",
 	}))
 	got := r.Send(a, change)[0]
 	require.Equal(t, wire.ResultStored, got.Result, got.Reason)
@@ -387,6 +387,29 @@ func aKeyChangeIsPinnedToSizes(t *testing.T, r *ingesttest.Rig) {
 	agent, err := r.Store.Agent(t.Context(), a.ID)
 	require.NoError(t, err)
 	require.Len(t, agent.Keys, 2)
+}
+
+// A succession copies unreceipted leaves byte for byte; log.key of the log before
+// may be one of them.
+func TestACopiedLogKeyOfTheLogBeforeChangesNothing(t *testing.T) {
+	onBoth(t, aCopiedLogKeyOfTheLogBeforeChangesNothing)
+}
+
+func aCopiedLogKeyOfTheLogBeforeChangesNothing(t *testing.T, r *ingesttest.Rig) {
+	a := r.Agent("st07")
+	before, next := r.Log(a, "security", ""), r.Log(a, "security", "next")
+	_, foreign, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	copied := leafOf(t, "log.key", event.Security, map[string]any{
+		"origin": before.Origin, "publicKey": base64Of(foreign.Public().(ed25519.PublicKey)), "reason": "rotation",
+	})
+	opened := leafOf(t, "log.opened", event.Security, map[string]any{"origin": next.Origin, "copies": 2})
+	got := r.Send(a, next.Commit(opened, copied, wiretest.Leaf("st07", 1)))[0]
+	require.Equal(t, wire.ResultStored, got.Result, got.Reason)
+	got = r.Send(a, next.Commit(copied))[0]
+	require.Equal(t, wire.ResultStored, got.Result, got.Reason)
+	got = r.Send(a, next.CommitN(1))[0]
+	require.Equal(t, wire.ResultStored, got.Result, got.Reason)
 }
 
 func TestCopiesOfASuccessorAreJoinedByTheirHash(t *testing.T) {

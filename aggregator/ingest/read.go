@@ -243,8 +243,8 @@ func (j *job) readSpecial() error {
 			continue
 		}
 		e, _, err := event.Parse(leaf)
-		if err != nil || e.Type != event.TypeLogKey {
-			continue
+		if err != nil || e.Type != event.TypeLogKey || originOfKey(e.Data) != j.seg.Origin {
+			continue // of another log: a copy, made when this log succeeded that one
 		}
 		if i != len(j.seg.Leaves)-1 {
 			return errors.New("the segment goes past a log.key leaf")
@@ -257,6 +257,17 @@ func (j *job) readSpecial() error {
 		j.opened = openedOf(j.seg.Leaves[0])
 	}
 	return nil
+}
+
+// originOfKey is the log that a log.key speaks of.
+func originOfKey(data []byte) string {
+	var d struct {
+		Origin string `json:"origin"`
+	}
+	if json.Unmarshal(data, &d) != nil {
+		return ""
+	}
+	return d.Origin
 }
 
 // keyOf reads event_data of log.key: {publicKey: base64 Ed25519, ...}.

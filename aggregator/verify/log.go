@@ -197,8 +197,11 @@ func (w *walk) leaf(r *reading, seg store.StoredSegment, index uint64, leaf []by
 
 // newKey: sizes up to index+1 belong to the key before, larger ones to the new one.
 func (w *walk) newKey(r *reading, index uint64, data []byte) {
-	var d struct{ PublicKey string }
+	var d struct{ Origin, PublicKey string }
 	key, err := decodeKey(data, &d, &d.PublicKey)
+	if d.Origin != r.Origin {
+		return // the copy of another log's leaf
+	}
 	if err != nil {
 		w.find(r.Origin, index, "log.key without a key")
 		return
