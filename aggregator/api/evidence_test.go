@@ -139,6 +139,7 @@ func TestWhatWasReadIsInTheRecordWhenTheAggregatorStops(t *testing.T) {
 	s.settled(r, "type:quality.check")
 	status, _ := r.Do(nil, "GET", ask("type:quality.check"), token, nil)
 	require.Equal(t, 200, status)
+	s.conn.CloseNow()
 	require.NoError(t, r.Stop())
 	list := accesses(t, r)
 	require.Len(t, list, 1)
@@ -183,6 +184,7 @@ func TestSeeingOnesOwnAccessIsNoNewAccess(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, m.Events, 1)
 	require.Equal(t, "audit.accessed", parsed(t, m.Events[0]).Type)
+	s.conn.CloseNow()
 	require.NoError(t, r.Stop())
 	require.Len(t, accesses(t, r), 1, "or an open page would write for ever")
 }
