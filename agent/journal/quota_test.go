@@ -218,3 +218,34 @@ func TestTailVerifyAndExportShowWhatIsThere(t *testing.T) {
 	require.Greater(t, n, uint64(12000))
 	require.FileExists(t, filepath.Join(dir, logOf(t, j, event.Manufacturing).ID+".segments"))
 }
+
+func TestRefusalsAreOnDiskWithTheFirstCommitThatKnowsOfThem(t *testing.T) {
+	o := options(t, func(o *Options) { o.Quota = 8 << 20 })
+	j := open(t, o)
+	fillTo(t, j, event.Manufacturing, 86)
+	require.Eventually(t, func() bool {
+		out, err := j.Append(t.Context(), leaves(event.Debug, 0, 3), nil)
+		require.NoError(t, err)
+		return out.Refused[event.Debug] == 3
+	}, 5*time.Second, 50*time.Millisecond)
+	onDisk := func() uint64 {
+		var n uint64
+		require.NoError(t, j.do(t.Context(), func() error {
+			st, err := j.live.state()
+			if err == nil && st.refused != nil {
+				n = st.refused.Counts["debug"]
+			}
+			return err
+		}))
+		return n
+	}
+	require.EqualValues(t, 3, onDisk(), "the first refusal is durable when it is answered")
+	at := source.Position{Source: "s", Set: map[string][]byte{"k": {1}}, Urgent: true}
+	_, err := j.Append(t.Context(), leaves(event.Debug, 3, 2), []source.Position{at})
+	require.NoError(t, err)
+	require.EqualValues(t, 5, onDisk(), "no position without the counts before it")
+	_, err = j.Append(t.Context(), leaves(event.Debug, 5, 1), nil)
+	require.NoError(t, err)
+	require.NoError(t, j.do(t.Context(), func() error { j.housekeep(); return nil }))
+	require.EqualValues(t, 6, onDisk(), "later ones within seconds, without an event that carries them")
+}

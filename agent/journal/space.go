@@ -153,26 +153,33 @@ func (j *Journal) refuses(class event.Class) bool {
 
 func (j *Journal) usedPct() int64 { return j.space.unreceipted * 100 / j.space.quota }
 
-// account counts what an answered request had refused.
-func (j *Journal) account(out Outcome) {
-	if len(out.Refused) == 0 {
-		return
-	}
+// account counts what answered requests had refused, or takes it back (sign -1);
+// first tells that nothing was counted since the last report.
+func (j *Journal) account(answers []result, sign int) (first bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	r, now := &j.refused, j.opts.Now().UTC()
-	if r.pending.Counts == nil {
-		r.pending.Counts, r.pending.From = map[string]uint64{}, now
-		r.pending.Cause = "quota"
+	for _, a := range answers {
+		if a.err != nil || len(a.outcome.Refused) == 0 {
+			continue
+		}
+		if len(r.pending.Counts) == 0 {
+			r.pending = refusedRecord{Counts: map[string]uint64{}, From: now, Cause: "quota"}
+			first = true
+		}
+		if j.space.degree != diskFine {
+			r.pending.Cause = "disk_full"
+		}
+		r.pending.To, r.dirty = now, true
+		for class, n := range a.outcome.Refused {
+			n *= uint64(sign) // wraps around for -1, and so does the sum
+			r.total[class] += n
+			if r.pending.Counts[string(class)] += n; r.pending.Counts[string(class)] == 0 {
+				delete(r.pending.Counts, string(class))
+			}
+		}
 	}
-	if j.space.degree != diskFine {
-		r.pending.Cause = "disk_full"
-	}
-	r.pending.To, r.dirty = now, true
-	for class, n := range out.Refused {
-		r.total[class] += n
-		r.pending.Counts[string(class)] += n
-	}
+	return first
 }
 
 // refusedPut is what a transaction writes of the counts, so that a crash forgets
@@ -379,6 +386,11 @@ func (j *Journal) housekeep() {
 	j.removeReceipted(j.space.quota, false)
 	j.warnOfSpace()
 	j.reportRefused()
+	if j.refused.dirty && j.space.degree != diskFull {
+		if err := j.commit(&batch{}); err != nil {
+			j.log.Warn("counts of refused events not written", "error", err)
+		}
+	}
 	if err := j.repair(); err != nil {
 		j.log.Error("journal file can't be repaired", "error", err)
 	}

@@ -222,9 +222,13 @@ func (j *Journal) finish() {
 // is met once: the ballast goes, and what the reserve is not for is refused.
 func (j *Journal) commitRequests(reqs []*request) {
 	answers := make([]result, len(reqs))
-	for range 3 {
+	for try := 1; ; try++ {
 		b := j.admit(reqs, answers)
-		if len(b.parts) == 0 && !b.urgent {
+		// Counted before the commit, so that it carries the counts: no position
+		// is on disk without what was refused before it. The first refusal of a
+		// time is itself a reason to write, for it is acknowledged at once.
+		first := j.account(answers, 1) && j.space.degree != diskFull
+		if len(b.parts) == 0 && !b.urgent && !first {
 			break // nothing to write; positions wait
 		}
 		err := j.commit(b)
@@ -232,19 +236,21 @@ func (j *Journal) commitRequests(reqs []*request) {
 			break
 		}
 		full := isFull(err) && j.makeRoom(err)
+		if full && len(b.parts) == 0 && try == 3 {
+			break // counted in memory, as long as the disk takes nothing
+		}
+		j.account(answers, -1)
+		if full && try < 3 {
+			continue
+		}
 		for i := range answers {
-			if !full && answers[i].err == nil {
+			if answers[i].err == nil {
 				answers[i] = result{err: fmt.Errorf("journal: %w", err)}
 			}
 		}
-		if !full {
-			break
-		}
+		break
 	}
 	for i, r := range reqs {
-		if answers[i].err == nil {
-			j.account(answers[i].outcome)
-		}
 		r.done <- answers[i]
 	}
 }
