@@ -105,10 +105,27 @@ func (c *Config) Validate(r *conf.Report) {
 	for i := range c.MQTT {
 		c.MQTT[i].validate(r, fmt.Sprintf("mqtt[%d]", i), seen, c.Levels)
 	}
+	c.checkClients(r)
 	for name, s := range c.Signals {
 		if s.Limits != nil {
 			s.Limits.validate(r, "signals."+name+".limits")
 		}
+	}
+}
+
+// checkClients refuses two sources with one client id at one broker: the broker
+// would throw them out in turn, and each would take the other's messages.
+func (c *Config) checkClients(r *conf.Report) {
+	type session struct{ broker, client string }
+	seen := map[session]int{}
+	for i, s := range c.MQTT {
+		key := session{s.Broker, s.ClientID}
+		first, ok := seen[key]
+		if ok && s.ClientID != "" {
+			r.Addf(fmt.Sprintf("mqtt[%d].client_id", i), "mqtt[%d] has this client id at the same broker; each source needs its own", first)
+			continue
+		}
+		seen[key] = i
 	}
 }
 

@@ -26,6 +26,12 @@ func socketPath(dataDir string) (string, error) {
 	return p, nil
 }
 
+// Usable tells whether the control channel of dataDir can be made.
+func Usable(dataDir string) error {
+	_, err := socketPath(dataDir)
+	return err
+}
+
 func listen(dataDir string) (net.Listener, error) {
 	p, err := socketPath(dataDir)
 	if err != nil {

@@ -25,6 +25,12 @@ func pipeName(dataDir string) (string, error) {
 	return `\\.\pipe\linewatch-agent-` + hex.EncodeToString(sum[:8]), nil
 }
 
+// Usable tells whether the control channel of dataDir can be made.
+func Usable(dataDir string) error {
+	_, err := pipeName(dataDir)
+	return err
+}
+
 func listen(dataDir string) (net.Listener, error) {
 	name, err := pipeName(dataDir)
 	if err != nil {

@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/linewatch/linewatch/agent"
 	"github.com/linewatch/linewatch/agent/config"
+	"github.com/linewatch/linewatch/agent/control"
 	"github.com/linewatch/linewatch/agent/enrol"
 	"github.com/linewatch/linewatch/agent/journal"
 	"github.com/linewatch/linewatch/agent/source/mqtt"
@@ -49,8 +53,9 @@ func (a *app) checkCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		f := &findings{Config: a.file, Faults: []string{}, Warnings: []string{}}
+		f := &findings{Config: a.file, OPCUA: []opcua.Report{}, MQTT: []mqtt.Report{}, Faults: []string{}, Warnings: []string{}}
 		f.disk(cfg)
+		f.files(cfg)
 		if !offline {
 			f.sources(cmd.Context(), cfg, listen)
 			f.aggregator(cmd.Context(), cfg)
@@ -92,6 +97,32 @@ func (f *findings) disk(cfg config.Config) {
 	}
 }
 
+// files looks at what else than the configuration must be right on this machine.
+func (f *findings) files(cfg config.Config) {
+	if err := control.Usable(cfg.DataDir); err != nil {
+		f.Warnings = append(f.Warnings, "data_dir: status and other commands will not find the agent: "+err.Error())
+	}
+	for _, s := range cfg.OPCUA {
+		f.secret("opcua "+s.Name, s.Auth.PasswordFile)
+	}
+	for _, s := range cfg.MQTT {
+		f.secret("mqtt "+s.Name, s.Auth.PasswordFile)
+		f.secret("mqtt "+s.Name, s.TLS.Key)
+	}
+}
+
+// secret warns of a file that others than its owner and group may read. Windows
+// has no such bits; its rights come with the folder.
+func (f *findings) secret(source, path string) {
+	info, err := os.Stat(path)
+	if path == "" || err != nil || runtime.GOOS == "windows" {
+		return // the source itself says that a file is missing
+	}
+	if info.Mode().Perm()&0o007 != 0 {
+		f.Warnings = append(f.Warnings, source+": "+path+" can be read by others; chmod 600 it")
+	}
+}
+
 func (f *findings) sources(ctx context.Context, cfg config.Config, listen time.Duration) {
 	log := cli.Logger(discard{}, "error")
 	for _, s := range cfg.OPCUA {
@@ -119,7 +150,7 @@ func (f *findings) sources(ctx context.Context, cfg config.Config, listen time.D
 	for _, s := range cfg.MQTT {
 		r, err := mqtt.New(s, mqtt.Options{Station: cfg.Station, Levels: cfg.Levels, AgentID: "check", Dir: cfg.Dir, Logger: log}).Check(ctx, listen)
 		if err != nil {
-			f.fault("mqtt %s: %v", s.Name, err)
+			f.fault("mqtt %s: %s", s.Name, strings.TrimPrefix(err.Error(), "check mqtt "+s.Name+": "))
 			continue
 		}
 		f.MQTT = append(f.MQTT, r)
