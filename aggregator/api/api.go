@@ -88,6 +88,7 @@ type Server struct {
 	Options
 	metrics  *metrics
 	limits   *limiter
+	busy     *busy
 	gathered *gathered
 	refusals *refusals
 	streams  *streams
@@ -97,7 +98,7 @@ type Server struct {
 
 // New builds the API; Handler serves it.
 func New(o Options) (*Server, error) {
-	s := &Server{Options: o, limits: newLimiter(), gathered: newGathered(), refusals: newRefusals(), streams: newStreams()}
+	s := &Server{Options: o, limits: newLimiter(), busy: newBusy(), gathered: newGathered(), refusals: newRefusals(), streams: newStreams()}
 	var err error
 	if s.metrics, err = newMetrics(o); err != nil {
 		return nil, fmt.Errorf("api: %w", err)
@@ -217,6 +218,14 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		if err != nil && !open(r) {
 			writeProblem(w, s.failed(r.Context(), "who asks", err))
 			return
+		}
+		if key := who.Key(); err == nil && r.URL.Path != "/api/v1/stream" {
+			if !s.busy.begin(key) {
+				w.Header().Set("Retry-After", "1")
+				writeProblem(w, &problem{Status: http.StatusTooManyRequests, Title: "Too many requests", Detail: fmt.Sprintf("at most %d at the same time; wait for their answers", maxBusy)})
+				return
+			}
+			defer s.busy.end(key)
 		}
 		ctx := context.WithValue(r.Context(), callerKey{}, who)
 		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, addressKey{}, address(r))))

@@ -302,22 +302,47 @@ func (s *Server) event(ctx context.Context, in *oneInput) (*answer[EventDetail],
 	return &answer[EventDetail]{EventDetail{shown(&rows[0]), shownAll(rows[1:])}}, nil
 }
 
+// near returns the n nearest rows before (side < 0) or after a row that the caller
+// may see, oldest first. Whoever sees only some classes is shown those behind the
+// others, up to a bound.
+func (s *Server) near(ctx context.Context, who rights.Principal, row store.Row, n, side int) ([]store.Row, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	look := n
+	if len(who.Classes()) < len(event.Classes()) {
+		look = min(8*n, maxPage)
+	}
+	before, after := look, 0
+	if side > 0 {
+		before, after = 0, look
+	}
+	rows, err := s.Store.Around(ctx, row, before, after)
+	if err != nil {
+		return nil, err
+	}
+	sees := visible(who)
+	rows = slices.DeleteFunc(rows, func(r store.Row) bool { return !sees(&r) })
+	if side < 0 {
+		return rows[max(0, len(rows)-n):], nil
+	}
+	return rows[:min(n, len(rows))], nil
+}
+
 func (s *Server) around(ctx context.Context, in *aroundInput) (*answer[Events], error) {
 	who, rows, err := s.rows(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	near, err := s.Store.Around(ctx, rows[0], in.Before, in.After)
+	before, err := s.near(ctx, who, rows[0], in.Before, -1)
 	if err != nil {
 		return nil, s.failed(ctx, "around", err)
 	}
-	out := Events{Events: []Event{}}
-	sees := visible(who)
-	for i := range near {
-		if sees(&near[i]) {
-			out.Events = append(out.Events, shown(&near[i]))
-		}
+	after, err := s.near(ctx, who, rows[0], in.After, +1)
+	if err != nil {
+		return nil, s.failed(ctx, "around", err)
 	}
+	out := Events{Events: shownAll(slices.Concat(before, after))}
 	out.Count = len(out.Events)
 	s.accessed(ctx, who, "around id:"+rows[0].ID, out.Count)
 	return &answer[Events]{out}, nil

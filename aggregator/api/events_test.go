@@ -209,6 +209,14 @@ func TestAroundShowsTheNeighboursOfTheStationInOrder(t *testing.T) {
 		got = append(got, parsed(t, e).ID)
 	}
 	require.Equal(t, append(append([]string{}, ids[2:4]...), ids[5:8]...), got)
+	// What one may not see does not stand in the way of what one may.
+	for range 12 {
+		r.Commit(made(t, "debug.trace", here, nil))
+	}
+	last := r.Commit(made(t, "quality.check", here, nil))[0]
+	r.Get(r.Token([]string{"viewer"}), "/api/v1/events/"+last+"/around?before=2&after=3", &near)
+	require.Len(t, near.Events, 2)
+	require.Equal(t, ids[8], parsed(t, near.Events[1]).ID)
 }
 
 func TestSeveralEventsWithOneIDAreAllShown(t *testing.T) {

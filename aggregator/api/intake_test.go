@@ -3,8 +3,11 @@ package api_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -172,6 +175,47 @@ func TestBodiesAndListsAreBounded(t *testing.T) {
 	status, body = r.Do(nil, "POST", "/api/v1/events", token, []byte("["+strings.Repeat(one+",", 499)+one+"]"))
 	require.Equal(t, 201, status, string(body))
 	require.Len(t, r.Rows("type:x.acme.o"), 500)
+}
+
+func TestACallerHasSoManyRequestsUnderWayAndNoMore(t *testing.T) {
+	r := aggregatortest.New(t)
+	token := r.Token([]string{"integrator"})
+	var held []*io.PipeWriter
+	done := make(chan int, 16)
+	for range cap(done) {
+		body, pipe := io.Pipe()
+		held = append(held, pipe)
+		req := r.Request("POST", "/api/v1/events", token, nil)
+		req.Body, req.ContentLength = body, -1
+		req.Header.Set("Expect", "100-continue") // the body is asked for once the request is being handled
+		c := r.Client()
+		c.Transport.(*http.Transport).ExpectContinueTimeout = 20 * time.Second
+		go func() {
+			resp, err := c.Do(req)
+			if err != nil {
+				done <- 0
+				return
+			}
+			resp.Body.Close()
+			done <- resp.StatusCode
+		}()
+		_, err := pipe.Write([]byte(`{"eventType":"x.acme.o",`))
+		require.NoError(t, err)
+	}
+	status, body := r.Do(nil, "GET", "/api/v1/me", token, nil)
+	require.Equal(t, 429, status, string(body))
+	status, _ = r.Do(nil, "GET", "/api/v1/me", r.Token([]string{"integrator"}), nil)
+	require.Equal(t, 200, status, "others are not held up")
+	for _, pipe := range held {
+		_, err := pipe.Write([]byte(`"eventData":{}}`))
+		require.NoError(t, err)
+		require.NoError(t, pipe.Close())
+	}
+	for range held {
+		require.Equal(t, 201, <-done)
+	}
+	status, _ = r.Do(nil, "GET", "/api/v1/me", token, nil)
+	require.Equal(t, 200, status)
 }
 
 func TestACallerThatAsksTooOftenIsSlowedDownAlone(t *testing.T) {

@@ -130,6 +130,38 @@ type limiter struct {
 	callers map[string]*rate.Limiter
 }
 
+// busy counts the requests of each caller that are being answered: searches cost
+// the database time that others want too.
+type busy struct {
+	mu    sync.Mutex
+	count map[string]int
+}
+
+// maxBusy bounds the requests of one caller at the same time; a page asks for
+// some at once.
+const maxBusy = 16
+
+func newBusy() *busy { return &busy{count: map[string]int{}} }
+
+// begin takes a place, false when all are taken; the caller gives it back with end.
+func (b *busy) begin(key string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.count[key] >= maxBusy {
+		return false
+	}
+	b.count[key]++
+	return true
+}
+
+func (b *busy) end(key string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.count[key]--; b.count[key] == 0 {
+		delete(b.count, key)
+	}
+}
+
 // maxCallers bounds the memory that many addresses can take.
 const maxCallers = 10_000
 
