@@ -147,7 +147,7 @@ func (j *Journal) rootAt(l *logState, size uint64) (root evidence.Hash, known bo
 	return c.Root, err == nil, err
 }
 
-// Succeed ends a log's use under its origin, see EVIDENCE "Succession"; a log that
+// Succeed ends a log's use under its origin, see docs/formats/journal.md "Damage"; a log that
 // is no longer active is left alone.
 func (j *Journal) Succeed(ctx context.Context, log, reason string) error {
 	return j.do(ctx, func() error {

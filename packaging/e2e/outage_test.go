@@ -13,7 +13,7 @@ import (
 
 const (
 	perSecond = 1000
-	// Memory that an agent may take at 1,000 events a second (DESIGN.md), and by
+	// Memory that an agent may take at 1,000 events a second, and by
 	// which it may grow while nobody takes its events. For the first twenty seconds
 	// it fills a bounded memory of what it committed last, for a forwarder that is
 	// nearly up to date.

@@ -23,7 +23,7 @@ func TestTheMadeFilesAreThoseOfTheCatalogue(t *testing.T) {
 	}
 }
 
-// TestThe14RequiredTypesAreAcceptedUnderTheirExactNames is FEATURES E08, as far
+// TestThe14RequiredTypesAreAcceptedUnderTheirExactNames holds as far
 // as the event itself goes.
 func TestThe14RequiredTypesAreAcceptedUnderTheirExactNames(t *testing.T) {
 	for name, class := range map[string]event.Class{

@@ -9,7 +9,7 @@ import (
 )
 
 // Check reports whether leaf is inside the profile: one JSON object of 1 to
-// MaxLeaf bytes as EVIDENCE's profile binds writers to. It does not look at the
+// MaxLeaf bytes as the profile (docs/event.md) binds writers to. It does not look at the
 // envelope. The error is a *ProfileError.
 func Check(leaf []byte) error {
 	s := newScanner(leaf)

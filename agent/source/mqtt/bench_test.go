@@ -21,7 +21,7 @@ import (
 
 const drained = 50000 // messages of one round
 
-// limitless lifts the broker's limits, as DESIGN.md's budget for the drain says.
+// limitless lifts the broker's limits, as the budget for the drain in docs/performance.md says.
 const limitless = "max_queued_messages 0\nmax_inflight_messages 5000\nmax_queued_bytes 0\nset_tcp_nodelay true\n"
 
 // fill makes a session with the client id, leaves it, and queues messages for it.

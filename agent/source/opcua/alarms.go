@@ -319,7 +319,7 @@ func (t *taking) raise(it *item, get func(field) any, name string, data map[stri
 	t.occurred = true
 }
 
-// severityOf maps 1..1000 as TAXONOMY rule 5 says.
+// severityOf maps 1..1000 to the five of an event.
 func severityOf(n int64) event.Severity {
 	switch {
 	case n > 800:

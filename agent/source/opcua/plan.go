@@ -199,8 +199,8 @@ func point(cfg config.OPCUA, opts Options) source.Point {
 	return p
 }
 
-// queueSize is what covers an outage of the configured length, see DESIGN
-// "cover_outage": one place per sample that is taken meanwhile.
+// queueSize is what covers an outage of the configured length, see docs/opcua.md:
+// one place per sample that is taken meanwhile.
 func (p *plan) queueSize(g *group, n *node) uint32 {
 	if n.cfg.Queue > 0 {
 		return n.cfg.Queue

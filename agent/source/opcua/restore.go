@@ -11,7 +11,7 @@ import (
 )
 
 // restore brings session and subscriptions to life on a new channel. The order is
-// what makes it lossless (measured, PROTOCOLS section 3): re-activate the session
+// what makes it lossless (see docs/opcua.md): re-activate the session
 // and republish; else a new session, transfer and republish; else make everything
 // anew and declare the gap.
 func (e *engine) restore(ctx context.Context, ch *channel) error {
