@@ -60,6 +60,7 @@ func TestSegmentsBehindAHeadThatWasPutBackAreFound(t *testing.T) {
 			*l = was
 		}
 	}})
-	require.Len(t, rep.Findings, 1)
+	require.Len(t, rep.Findings, 2)
 	require.Contains(t, rep.Findings[0].What, "behind the log's size")
+	require.Contains(t, rep.Findings[1].What, "in no log", "their rows")
 }

@@ -174,25 +174,10 @@ func (w *walk) leaf(r *reading, seg store.StoredSegment, index uint64, leaf []by
 			}
 		}
 	}
-	if w.o.Project == nil || (index >= 1 && index <= r.Copies) {
+	if w.o.Project == nil {
 		return nil
 	}
-	at := store.LeafAt{Log: r.ID, Index: index, AgentID: r.AgentID, Class: r.Class, Received: seg.Received, Offset: seg.Offset}
-	want, ok := w.o.Project(leaf, at)
-	if !ok {
-		return nil
-	}
-	row, err := w.o.Store.EventAt(w.ctx, r.ID, index)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		w.find(r.Origin, index, "the event is missing from the read model: rebuild it")
-	case err != nil:
-		return fmt.Errorf("verify: row %d of log %s: %w", index, r.ID, err)
-	case !bytes.Equal(row.Leaf, leaf) || row.Type != want.Type || row.Station != want.Station || row.Severity != want.Severity ||
-		row.UserID != want.UserID || !row.At.Equal(want.At):
-		w.find(r.Origin, index, "the read model shows another event than the evidence: rebuild it")
-	}
-	return nil
+	return w.row(r, seg, index, leaf)
 }
 
 // newKey: sizes up to index+1 belong to the key before, larger ones to the new one.

@@ -31,6 +31,7 @@ type Store interface {
 	Segments(ctx context.Context, log string, from uint64) iter.Seq2[store.StoredSegment, error]
 	RootLists(ctx context.Context, log string, from uint64) iter.Seq2[store.RootList, error]
 	EventAt(ctx context.Context, log string, index uint64) (store.Row, error)
+	Feed(ctx context.Context, after string, limit int) (store.FeedPage, error)
 }
 
 // Options says what is trusted and how far to look. Store is required.
@@ -41,7 +42,8 @@ type Options struct {
 	// Ledger are the keys of the aggregator's own logs, earlier ones too, from
 	// outside of the store. Without them the store can only be shown to agree with itself.
 	Ledger []ed25519.PublicKey
-	// Project checks each row of the read model against its leaf when set (slow).
+	// Project checks each row of the read model against its leaf, and that there
+	// are no other rows, when set (slow).
 	Project store.Projector
 	// Progress is told the leaves checked and those of all logs; may be nil.
 	Progress func(done, total uint64)
@@ -82,6 +84,7 @@ type walk struct {
 	witnessed  map[string]map[uint64]witness // by origin and size
 	rooted     map[string][]rooted           // by ledger log: its log.roots leaves
 	begun      []begun
+	rows       map[string]uint64 // of the read model that leaves have shown, by log id
 }
 
 type witness struct {
@@ -112,7 +115,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	}
 	w := &walk{
 		o: o, ctx: ctx, enrolled: map[string][]ed25519.PublicKey{}, registered: map[string]ed25519.PublicKey{},
-		witnessed: map[string]map[uint64]witness{}, rooted: map[string][]rooted{},
+		witnessed: map[string]map[uint64]witness{}, rooted: map[string][]rooted{}, rows: map[string]uint64{},
 	}
 	w.rep.Anchored, w.rep.Findings = len(o.Ledger) > 0, []Finding{}
 	for _, lg := range logs {
@@ -137,6 +140,12 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	w.compareLists()
 	w.unmet()
 	w.strangers()
+	w.removed(logs)
+	if o.Project != nil {
+		if err := w.invented(logs); err != nil {
+			return w.rep, err
+		}
+	}
 	slices.SortStableFunc(w.rep.Findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.Index, b.Index))
 	})
@@ -272,6 +281,15 @@ func (w *walk) unmet() {
 			if !x.met {
 				w.find(origin, size, "the ledger (%s, leaf %d) knows this log at size %d, the store does not", x.origin, x.index, size)
 			}
+		}
+	}
+}
+
+// removed reports logs that the ledger registered and the store does not have.
+func (w *walk) removed(logs []store.Log) {
+	for origin := range w.registered {
+		if !slices.ContainsFunc(logs, func(lg store.Log) bool { return lg.Origin == origin }) {
+			w.find(origin, 0, "the ledger registered this log, the store does not have it")
 		}
 	}
 }

@@ -13,7 +13,9 @@ import (
 	"github.com/linewatch/linewatch/aggregator/project"
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/aggregator/verify"
+	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
+	"github.com/linewatch/linewatch/shared/peertest"
 	"github.com/linewatch/linewatch/shared/wire"
 	"github.com/linewatch/linewatch/shared/wire/wiretest"
 )
@@ -26,6 +28,15 @@ type tampered struct {
 	hashes  func([]evidence.Hash)
 	list    func(*store.RootList) bool
 	row     func(*store.Row)
+	feed    func([]store.Row) []store.Row
+}
+
+func (s tampered) Feed(ctx context.Context, after string, limit int) (store.FeedPage, error) {
+	page, err := s.Store.Feed(ctx, after, limit)
+	if s.feed != nil && after == "" {
+		page.Rows = s.feed(page.Rows)
+	}
+	return page, err
 }
 
 func (s tampered) Segments(ctx context.Context, log string, from uint64) iter.Seq2[store.StoredSegment, error] {
@@ -127,6 +138,32 @@ func TestAnHonestStoreVerifiesWhole(t *testing.T) {
 	require.Greater(t, rep.Leaves, uint64(23))
 }
 
+func TestCopiesInASuccessorVerifyOnBothDatabases(t *testing.T) {
+	for name, r := range map[string]*ingesttest.Rig{
+		"sqlite": ingesttest.New(t), "postgres": ingesttest.OnPostgres(t, peertest.Postgres(t)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := r.Agent("st07")
+			l, next := r.Log(a, "security", ""), r.Log(a, "security", "next")
+			data, err := event.Object(map[string]any{"origin": next.Origin, "copies": 3})
+			require.NoError(t, err)
+			opened := event.Event{
+				ID: event.NewID(r.Clock.Now()), Type: event.TypeLogOpened, Class: event.Security, Timestamp: r.Clock.Now(),
+				CollectedAt: r.Clock.Now(), Station: "hamburg/body/line3/st07", Data: data, Salt: event.NewSalt(),
+			}
+			leaf, err := opened.Leaf()
+			require.NoError(t, err)
+			stored := l.CommitN(3)
+			lost := wiretest.Leaf("st07", 99) // copied, but never forwarded under the old log
+			for _, seg := range []wiretest.Segment{stored, next.Commit(leaf, l.Leaves[1], l.Leaves[2], lost, []byte("no event"))} {
+				require.Equal(t, wire.ResultStored, r.Send(a, seg)[0].Result)
+			}
+			rep := run(t, r, r.Store)
+			require.True(t, rep.OK(), "%v", rep.Findings)
+		})
+	}
+}
+
 func TestWhatAnAdministratorChangesIsFound(t *testing.T) {
 	r, victim := filled(t)
 	o, err := evidence.ParseOrigin(victim.Origin)
@@ -198,6 +235,25 @@ func TestWhatAnAdministratorChangesIsFound(t *testing.T) {
 				row.Leaf = []byte("{}")
 			}
 		}},
+		"a row without a station's equipment": {row: func(row *store.Row) {
+			if row.Log == o.Log && row.Index == 3 {
+				row.Equipment, row.Words = "", "another"
+			}
+		}},
+		"a row changed under a log said to be made of copies": {head: func(lg *store.Log) { lg.Copies = 1 << 40 }, row: func(row *store.Row) {
+			if row.Log == o.Log && row.Index == 3 {
+				row.Leaf = []byte("{}")
+			}
+		}},
+		"an invented row": {feed: func(rows []store.Row) []store.Row {
+			return append(rows, store.Row{Log: o.Log, Index: 1 << 40, Leaf: []byte("{}")})
+		}},
+		"an invented row between the others": {feed: func(rows []store.Row) []store.Row {
+			return append(rows, rows[0])
+		}},
+		"an invented row of no log": {feed: func(rows []store.Row) []store.Row {
+			return append(rows, store.Row{Log: "ffffffffffffffff", Leaf: []byte("{}")})
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.Store = r.Store
@@ -232,6 +288,17 @@ func TestALogThatIsRemovedWholeIsMissedByTheLedger(t *testing.T) {
 	rep := run(t, r, hidden{r.Store, o.Log})
 	require.False(t, rep.OK())
 	require.Contains(t, rep.Findings[0].What, "the store does not")
+}
+
+func TestALogThatIsRemovedBeforeAnyRootIsMissedByItsRegistration(t *testing.T) {
+	r, _ := filled(t)
+	a := r.Agent("st09")
+	l := r.Log(a, "security", "")
+	require.Equal(t, wire.ResultStored, r.Send(a, l.CommitN(3))[0].Result)
+	o, err := evidence.ParseOrigin(l.Origin)
+	require.NoError(t, err)
+	require.True(t, run(t, r, r.Store).OK())
+	require.False(t, run(t, r, hidden{r.Store, o.Log}).OK())
 }
 
 func TestAnInventedStationIsNotInTheLedger(t *testing.T) {
