@@ -236,10 +236,18 @@ func (s *Service) again(ctx context.Context, a store.Agent, c candidate, from Ca
 	if err != nil {
 		return wire.EnrolResponse{}, err
 	}
-	if a.Station = c.req.Station; !query.InScope(tok.Scope, a.Station) {
-		return wire.EnrolResponse{}, denied(http.StatusForbidden, "station %s is outside of what this token allows (%v)", a.Station, tok.Scope)
+	scope := tok.Scope
+	if tok.Approve { // no more than what a person, or another token, allowed it before
+		scope = a.Scope
 	}
-	a.Scope, a.TokenHash, a.CSR = tok.Scope, tok.Hash, []byte(c.req.CSR)
+	a.Station, a.Host = c.req.Station, event.Clean(c.req.Host)
+	if err := assigned(tok, &a); err != nil {
+		return wire.EnrolResponse{}, err
+	}
+	if !query.InScope(tok.Scope, a.Station) || !query.InScope(scope, a.Station) {
+		return wire.EnrolResponse{}, denied(http.StatusForbidden, "station %s is outside of what this token allows without approval (%v)", a.Station, scope)
+	}
+	a.Scope, a.TokenHash, a.CSR = scope, tok.Hash, []byte(c.req.CSR)
 	return s.welcome(ctx, a, c, tok, "token "+tokenID(tok)+", enrolled again")
 }
 

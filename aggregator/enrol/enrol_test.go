@@ -371,3 +371,29 @@ func TestPseudonymKeysAreKeptPerPlantAndYear(t *testing.T) {
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"hamburg-2026", "leipzig-2026"}, gone)
 }
+
+// Another token may move an admitted agent, but only as its maker allowed it.
+func TestATokenThatAsksForApprovalWidensNoScopeWithoutIt(t *testing.T) {
+	r := ingesttest.New(t)
+	a := stranger(r, "st07")
+	req, _ := ingesttest.Request(t, a, r.Token("hamburg/body/line3/*", 1), "hamburg/body/line3/st07", "st07")
+	status, _ := ingesttest.Ask(t, a, req)
+	require.Equal(t, http.StatusOK, status)
+
+	approve, _, err := r.Enrol.CreateToken(t.Context(), enrol.TokenSpec{Kind: "agent", Scope: []string{"**"}, Uses: -1, Approve: true})
+	require.NoError(t, err)
+	req, _ = ingesttest.Request(t, a, approve, "munich/paint/st01", "st07")
+	status, _ = ingesttest.Ask(t, a, req)
+	require.Equal(t, http.StatusForbidden, status)
+	req, _ = ingesttest.Request(t, a, approve, "hamburg/body/line3/st08", "st07")
+	status, answer := ingesttest.Ask(t, a, req)
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, []string{"hamburg/body/line3/*"}, answer.Scope, "the scope that somebody approved")
+
+	assigned, _, err := r.Enrol.CreateToken(t.Context(), enrol.TokenSpec{Kind: "agent", Uses: -1,
+		Assign: map[string]string{"st07": "hamburg/body/line3/st07", "boss": "hamburg/office"}})
+	require.NoError(t, err)
+	req, _ = ingesttest.Request(t, a, assigned, "hamburg/office", "st07")
+	status, _ = ingesttest.Ask(t, a, req)
+	require.Equal(t, http.StatusForbidden, status, "another host's station")
+}
