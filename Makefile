@@ -59,8 +59,10 @@ cross:
 ## make bench    the figures of docs/performance.md, beside their limits (10 minutes; wants an idle machine)
 bench: build
 	@.ci/setup test
-	@$(WITH) set -o pipefail; LINEWATCH_BIN=$(CURDIR)/bin go test -run '^$$' -bench . -benchtime 1s -count 1 -p 1 -timeout 30m \
-	  ./packaging/bench ./agent/... ./aggregator/... ./shared/... | grep -v 'no test files' | go run ./packaging/bench/cmd/linewatch-bench -doc docs/performance.md
+	@$(WITH) set -o pipefail; export LINEWATCH_BIN=$(CURDIR)/bin; \
+	  go test -run '^$$' -bench . -benchtime 1s -count 1 -p 1 -timeout 30m \
+	    $$(git grep -l '^func Benchmark' -- '*_test.go' | xargs -n 1 dirname | sort -u | sed 's|^|./|') \
+	  | go run ./packaging/bench/cmd/linewatch-bench -doc docs/performance.md
 
 ## make soak     the long versions of the fault tests (about an hour)
 soak:

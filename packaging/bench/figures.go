@@ -1,6 +1,6 @@
 package bench
 
-import "fmt"
+import "strings"
 
 // Folders of the benchmarks.
 const (
@@ -26,14 +26,16 @@ func Figures() []Figure {
 
 // latencyFigures: half of all within 3 × fdatasync + 4 ms, 99 of 100 within 40 ms.
 func latencyFigures() (all []Figure) {
-	for _, way := range []struct{ db, to, what string }{
-		{"postgres", "commit", "MQTT → PostgreSQL commit"},
-		{"postgres", "screen", "MQTT → WebSocket (PostgreSQL)"},
-		{"sqlite", "screen", "MQTT → WebSocket (SQLite)"},
+	for _, way := range []struct{ benchmark, to, what string }{
+		{"Latency/postgres", "commit", "MQTT → PostgreSQL commit"},
+		{"Latency/postgres", "screen", "MQTT → WebSocket (PostgreSQL)"},
+		{"Latency/sqlite", "screen", "MQTT → WebSocket (SQLite)"},
+		{"HTTP", "commit", "HTTP → PostgreSQL commit, answered"},
+		{"HTTP", "screen", "HTTP → WebSocket (PostgreSQL)"},
 	} {
-		for _, rate := range []int{50, 1000} {
-			name := fmt.Sprintf("%sLatency/%s/%d", here, way.db, rate)
-			what := fmt.Sprintf("%s, %s/s", way.what, round(float64(rate)))
+		for _, rate := range []string{"50", "1,000"} {
+			name := here + way.benchmark + "/" + strings.ReplaceAll(rate, ",", "")
+			what := way.what + ", " + rate + "/s"
 			all = append(all, Figure{
 				Group: "Time from source to commit and to the screen", What: what + ", p50", Of: Ref{name, way.to + "-p50-ms"}, Unit: "ms",
 				Peer: Ref{name, "fdatasync-p50-ms"}, PeerName: "append + fdatasync", Factor: 3, Plus: 4,
