@@ -31,8 +31,8 @@ import (
 )
 
 const (
-	// askEvery is how often a pending agent asks whether it was approved.
-	askEvery = 20 * time.Second
+	// askAgain is how often a pending agent asks whether it was approved.
+	askAgain = 20 * time.Second
 	// drainWithin is how long a stopping agent goes on forwarding its last events.
 	drainWithin = 3 * time.Second
 )
@@ -43,6 +43,8 @@ type Agent struct {
 	log     *slog.Logger
 	started time.Time
 
+	askEvery time.Duration // how often a pending agent asks whether it was approved
+
 	trust    *trust
 	journal  *journal.Journal
 	pipeline *pipeline.Pipeline
@@ -52,10 +54,28 @@ type Agent struct {
 	forwarder *forward.Forwarder // nil until admitted
 }
 
+// New makes an agent; nothing is opened before Run.
+func New(cfg config.Config, log *slog.Logger) *Agent {
+	return &Agent{cfg: cfg, log: log, started: time.Now(), askEvery: askAgain}
+}
+
+// Run makes an agent and runs it.
+func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	return New(cfg, log).Run(ctx)
+}
+
 // Run runs the agent until ctx ends, then stops in order: sources first, the last
 // summaries, the last events to the aggregator, the journal.
-func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
-	a := &Agent{cfg: cfg, log: log, started: time.Now()}
+func (a *Agent) Run(ctx context.Context) error {
+	err := a.start(ctx)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // told to stop before it had begun
+	}
+	return err
+}
+
+func (a *Agent) start(ctx context.Context) error {
+	cfg, log := a.cfg, a.log
 	id, err := a.identify(ctx)
 	if err != nil {
 		return err
@@ -211,6 +231,48 @@ func (a *Agent) drain(ctx context.Context) {
 // forward waits for admission if need be, then sends until ctx ends.
 func (a *Agent) forward(ctx context.Context) error {
 	id := a.trust.id
+	if !a.admission(ctx) {
+		return nil
+	}
+	transport := a.transport(ctx)
+	if transport == nil {
+		return nil
+	}
+	client := &http.Client{Transport: transport}
+	a.trust.connect(client)
+	f := forward.New(forward.Options{
+		Journal: a.journal, Client: client, URLs: a.urls(), Identity: a.trust, AgentID: id.AgentID, Station: a.cfg.Station,
+		Version: version.String(), Sources: a.health, Logger: a.log,
+	})
+	a.mu.Lock()
+	a.forwarder = f
+	a.mu.Unlock()
+	defer transport.CloseIdleConnections()
+	return f.Run(ctx)
+}
+
+// transport reads the files of the connection. While one is missing or damaged
+// recording goes on, and status says what to restore.
+func (a *Agent) transport(ctx context.Context) *http.Transport {
+	for {
+		transport, err := a.trust.id.Transport(a.cfg.Aggregator.Proxy)
+		if err == nil {
+			a.trust.setRefusal("")
+			return transport
+		}
+		a.trust.setRefusal(err.Error())
+		a.log.Error("cannot connect to the aggregator", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(a.askEvery):
+		}
+	}
+}
+
+// admission asks until the agent is admitted; false when ctx ended first.
+func (a *Agent) admission(ctx context.Context) bool {
+	id := a.trust.id
 	for id.Pending {
 		admitted, err := id.Ask(ctx, version.String())
 		if admitted {
@@ -229,25 +291,11 @@ func (a *Agent) forward(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-time.After(askEvery):
+			return false
+		case <-time.After(a.askEvery):
 		}
 	}
-	transport, err := id.Transport(a.cfg.Aggregator.Proxy)
-	if err != nil {
-		return err
-	}
-	client := &http.Client{Transport: transport}
-	a.trust.connect(client)
-	f := forward.New(forward.Options{
-		Journal: a.journal, Client: client, URLs: a.urls(), Identity: a.trust, AgentID: id.AgentID, Station: a.cfg.Station,
-		Version: version.String(), Sources: a.health, Logger: a.log,
-	})
-	a.mu.Lock()
-	a.forwarder = f
-	a.mu.Unlock()
-	defer transport.CloseIdleConnections()
-	return f.Run(ctx)
+	return true
 }
 
 // urls are those of the configuration, else those that enrolment gave.

@@ -80,9 +80,12 @@ func (t *trust) setCosigners(list []wire.Cosigner) error {
 	return nil
 }
 
+// setPseudonyms replaces all keys: a list is always whole, and a key that is no
+// longer in it was withdrawn.
 func (t *trust) setPseudonyms(keys []wire.PseudonymKey) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	clear(t.pseudonyms)
 	for _, k := range keys {
 		raw, err := base64.StdEncoding.DecodeString(k.Key)
 		if err != nil || len(raw) == 0 {
@@ -139,6 +142,12 @@ func (t *trust) TakeStatus(ctx context.Context, answer wire.StatusResponse) erro
 }
 
 func (t *trust) newPseudonyms(keys []wire.PseudonymKey) bool {
+	t.mu.Lock()
+	known := len(t.pseudonyms)
+	t.mu.Unlock()
+	if known != len(keys) {
+		return true
+	}
 	for _, k := range keys {
 		have, ok := t.Key(k.Plant, k.Year)
 		if !ok || base64.StdEncoding.EncodeToString(have) != k.Key {
