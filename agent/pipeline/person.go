@@ -38,10 +38,16 @@ func (b *builder) person(d *draft, r *source.Reading) {
 	}
 	out := replaceText(d.ev.Data, name, stand)
 	for _, field := range []string{"userId", "by"} {
-		if !ok || d.obj.has(field) || !contains(d.info.Required, field) {
+		if !ok || !contains(d.info.Required, field) {
 			continue
 		}
-		out = addText(out, field, stand)
+		rest, given := out, false
+		if d.obj.has(field) {
+			rest, given = withoutEmpty(out, field)
+		}
+		if !given {
+			out = addText(rest, field, stand)
+		}
 	}
 	d.ev.Data = out
 	if strings.EqualFold(strings.TrimSpace(d.ev.Source.OriginalID), name) {
@@ -56,6 +62,25 @@ func contains(list []string, s string) bool {
 		}
 	}
 	return false
+}
+
+// withoutEmpty takes a member that is null or "" out of an object; given tells
+// that it holds something and stays.
+func withoutEmpty(obj []byte, name string) (rest []byte, given bool) {
+	rest = append(rest, '{')
+	for key, value := range rawjson.Members(obj) {
+		if rawjson.Is(key, name) {
+			if text := string(value); text != "null" && text != `""` {
+				return obj, true
+			}
+			continue
+		}
+		if len(rest) > 1 {
+			rest = append(rest, ',')
+		}
+		rest = append(append(append(rest, key...), ':'), value...)
+	}
+	return append(rest, '}'), false
 }
 
 // addText adds a member to an object; name and value need no escapes.

@@ -280,6 +280,28 @@ func TestAUserNameNeverEntersALeafInTheClear(t *testing.T) {
 	}
 }
 
+// OPC UA names who acknowledged only beside the fields of the event.
+func TestWhoAcknowledgedIsInTheDataAsAPseudonym(t *testing.T) {
+	keys := &Keys{}
+	require.NoError(t, keys.Set([]wire.PseudonymKey{{Plant: "hamburg", Year: 2026, Key: "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}}))
+	for _, by := range []any{nil, "", "absent", "anna.m"} {
+		p, j := newTest(t, func(o *Options) { o.Pseudonyms = keys })
+		r := reading(opcPoint(""), nil)
+		r.User = "anna.m"
+		data := map[string]any{"source": "press", "conditionId": "i=1", "comment": "seen", "latencyMs": 1200, "by": by}
+		if by == "absent" {
+			delete(data, "by")
+		}
+		r.Occurrence = &source.Occurrence{Type: event.TypeAlarmAcknowledged, Data: data}
+		take(t, p, r)
+		e := j.events(t)[0]
+		require.Regexp(t, `^p-[0-9a-f]{32}$`, e.UserID)
+		require.Contains(t, string(e.Data), `"by":"`+e.UserID+`"`, "by was %v", by)
+		require.Equal(t, 1, strings.Count(string(e.Data), `"by":`))
+		require.Empty(t, e.Metadata.Problems)
+	}
+}
+
 func TestQualityChangesAreEventsAndABadValueIsNone(t *testing.T) {
 	p, j := newTest(t)
 	point := opcPoint("equipment.status")
