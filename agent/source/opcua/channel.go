@@ -1,19 +1,16 @@
 package opcua
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
 	"github.com/gopcua/opcua/uacp"
-	"github.com/gopcua/opcua/uapolicy"
-	"github.com/gopcua/opcua/uasc"
 
 	"github.com/linewatch/linewatch/agent/source/opcua/pki"
+	"github.com/linewatch/linewatch/agent/source/opcua/secure"
 )
 
 // Limits of one connection attempt and of one answer.
@@ -31,13 +28,11 @@ const (
 var errServiceRefused = errors.New("this OPC UA service is never used")
 
 // channel is one secure channel over one TCP connection, made anew for every
-// attempt: gopcua overwrites policy and certificate of its configuration with
-// what the peer's answer carries, so a used configuration is never used again.
+// attempt.
 type channel struct {
-	conn *uacp.Conn
-	sc   *uasc.SecureChannel
-	sec  security
-	own  pki.Own
+	sc  *secure.Channel
+	sec security
+	own pki.Own
 	// pinned is the server certificate (leaf, DER) that the channel was opened to.
 	pinned []byte
 	// token authenticates requests once a session is activated.
@@ -60,60 +55,22 @@ type dialConfig struct {
 func dial(ctx context.Context, cfg dialConfig) (*channel, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	dialer := &uacp.Dialer{
-		Dialer: &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second},
-		ClientACK: &uacp.Acknowledge{
-			ReceiveBufSize: uacp.DefaultReceiveBufSize, SendBufSize: uacp.DefaultSendBufSize,
-			MaxChunkCount: maxChunks, MaxMessageSize: maxMessage,
-		},
-	}
-	conn, err := dialer.Dial(ctx, cfg.endpoint)
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", cfg.endpoint, err)
-	}
-	settings := &uasc.Config{
-		SecurityPolicyURI: cfg.sec.uri,
-		SecurityMode:      cfg.sec.mode,
-		Lifetime:          uint32(channelLife / time.Millisecond),
-		RequestTimeout:    requestTimeout,
+	settings := secure.Config{
+		Endpoint: cfg.endpoint, Policy: cfg.sec.uri, Mode: cfg.sec.mode,
+		Lifetime: channelLife, Timeout: requestTimeout, MaxMessage: maxMessage, MaxChunks: maxChunks,
 	}
 	if cfg.sec.secure() {
-		settings.Certificate = cfg.own.Certificate
-		settings.LocalKey = cfg.own.Key
-		settings.RemoteCertificate = cfg.pinned
-		settings.Thumbprint = uapolicy.Thumbprint(cfg.pinned)
+		settings.Certificate, settings.Key, settings.Pinned = cfg.own.Certificate, cfg.own.Key, cfg.pinned
 	}
-	sc, err := uasc.NewSecureChannel(cfg.endpoint, conn, settings, make(chan error, 1))
+	sc, err := secure.Dial(ctx, settings)
 	if err != nil {
-		_ = conn.Close() // the reason is the error above
-		return nil, fmt.Errorf("secure channel to %s: %w", cfg.endpoint, err)
+		return nil, fmt.Errorf("connect to %s under %s: %w", cfg.endpoint, cfg.sec, err)
 	}
-	c := &channel{conn: conn, sc: sc, sec: cfg.sec, own: cfg.own, pinned: cfg.pinned, sent: cfg.sent}
-	if err := sc.Open(ctx); err != nil {
-		c.close()
-		return nil, fmt.Errorf("open secure channel %s to %s: %w", cfg.sec, cfg.endpoint, err)
-	}
-	// What the peer's answer carried now stands in settings.
-	if settings.SecurityPolicyURI != cfg.sec.uri || !samePinned(cfg.sec, settings.RemoteCertificate, cfg.pinned) {
-		c.close()
-		return nil, fmt.Errorf("open secure channel to %s: %w", cfg.endpoint, errDowngrade)
-	}
-	return c, nil
+	return &channel{sc: sc, sec: cfg.sec, own: cfg.own, pinned: cfg.pinned, sent: cfg.sent}, nil
 }
 
-// errDowngrade is an answer under another policy or certificate than asked for.
-var errDowngrade = errors.New("the answer came under another policy or certificate than asked for: somebody may be between the agent and the server")
-
-func samePinned(sec security, got, pinned []byte) bool {
-	return !sec.secure() || bytes.HasPrefix(got, pinned)
-}
-
-// close ends the connection; requests that wait get an error. The TCP connection
-// goes first, so that a dead peer can't hold it up.
-func (c *channel) close() {
-	_ = c.conn.Close() // nothing to do about it
-	_ = c.sc.Close()   // answers io.EOF whenever the connection is gone
-}
+// close ends the connection; requests that wait get an error.
+func (c *channel) close() { c.sc.Close() }
 
 // call sends one request and waits for its answer. It is the only place of this
 // package that sends anything, and refuses what could change the equipment.
@@ -130,18 +87,15 @@ func call[T ua.Response](ctx context.Context, c *channel, req ua.Request, timeou
 	if !needsSession(req) {
 		token = nil
 	}
-	err := c.sc.SendRequestWithTimeout(ctx, req, token, timeout, func(r ua.Response) error {
-		got, ok := r.(T)
-		if !ok {
-			return fmt.Errorf("unexpected answer %T", r)
-		}
-		answer = got
-		return nil
-	})
+	res, err := c.sc.SendRequest(ctx, req, token, timeout)
 	if err != nil {
 		return answer, fmt.Errorf("%s: %w", name, err)
 	}
-	// A handler that never ran, or a typed nil, must not be taken for an answer.
+	answer, ok = res.(T)
+	if !ok {
+		return answer, fmt.Errorf("%s: %w", name, &secure.Malformed{Reason: fmt.Sprintf("unexpected answer %T", res)})
+	}
+	// A typed nil must not be taken for an answer.
 	if any(answer) == nil || answer.Header() == nil {
 		return answer, fmt.Errorf("%s: empty answer", name)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/linewatch/linewatch/agent/config"
 	"github.com/linewatch/linewatch/agent/source/opcua/pki"
+	"github.com/linewatch/linewatch/agent/source/opcua/secure"
 )
 
 // discover asks the server for its endpoints, takes the one of the configured
@@ -150,8 +151,11 @@ func host(endpoint string) string {
 
 // explain turns status codes that need a person into a sentence with a remedy.
 func (e *engine) explain(err error) error {
-	if errors.Is(err, errDowngrade) || errors.Is(err, errSignature) {
+	if errors.Is(err, secure.ErrDowngrade) || errors.Is(err, errSignature) {
 		return &refusal{reason: "the connection is refused", err: err}
+	}
+	if _, ok := errors.AsType[*secure.Malformed](err); ok {
+		return &refusal{reason: "the server breaks the protocol, or somebody is between the agent and the server: check the device and its firmware", err: err}
 	}
 	if errors.Is(err, io.EOF) {
 		return fmt.Errorf("the server or the network closed the connection: %w", err)

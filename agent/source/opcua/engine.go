@@ -149,7 +149,7 @@ func (e *engine) attempt(ctx context.Context) error {
 	fresh := e.pinned == nil && e.plan.sec.secure()
 	if fresh || !e.plan.sec.secure() {
 		if err := e.discover(ctx); err != nil {
-			return err
+			return e.explain(err)
 		}
 	} else if err := e.recheck(); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/linewatch/linewatch/agent/source"
 	"github.com/linewatch/linewatch/agent/source/opcua/pki"
+	"github.com/linewatch/linewatch/agent/source/opcua/secure"
 )
 
 // certificateEvent tells a refused certificate, or a peer that answers with
@@ -25,7 +26,7 @@ func (e *engine) certificateEvent(ctx context.Context, err error) {
 				data["changed"], data["previousThumbprint"] = true, e.lastServer
 			}
 		}
-	case errors.Is(err, errDowngrade):
+	case errors.Is(err, secure.ErrDowngrade):
 		data = map[string]any{"reason": "answer under another policy or certificate", "subject": "", "thumbprint": ""}
 	case errors.Is(err, errSignature):
 		data = map[string]any{"reason": "ownership not proved", "subject": "", "thumbprint": ""}
