@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -264,7 +263,7 @@ func originOfKey(data []byte) string {
 	var d struct {
 		Origin string `json:"origin"`
 	}
-	if json.Unmarshal(data, &d) != nil {
+	if wire.DecodeExact(data, &d) != nil {
 		return ""
 	}
 	return d.Origin
@@ -275,7 +274,7 @@ func keyOf(data []byte) (ed25519.PublicKey, error) {
 	var d struct {
 		PublicKey string `json:"publicKey"`
 	}
-	if err := json.Unmarshal(data, &d); err != nil {
+	if err := wire.DecodeExact(data, &d); err != nil {
 		return nil, fmt.Errorf("event_data: %w", err)
 	}
 	key, err := base64.StdEncoding.DecodeString(d.PublicKey)
@@ -294,7 +293,7 @@ func openedOf(leaf []byte) *uint64 {
 	var d struct {
 		Copies uint64 `json:"copies"`
 	}
-	if json.Unmarshal(e.Data, &d) != nil {
+	if wire.DecodeExact(e.Data, &d) != nil {
 		return new(uint64)
 	}
 	return &d.Copies

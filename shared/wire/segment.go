@@ -198,7 +198,7 @@ func (r *Reader) next() (*Segment, error) {
 	fail := func(err error) (*Segment, error) {
 		return s, &SegmentError{Index: r.index, Origin: s.Origin, Err: err}
 	}
-	if err := json.Unmarshal(head, &s.Header); err != nil {
+	if err := DecodeExact(head, &s.Header); err != nil {
 		return fail(fmt.Errorf("%w: %w", ErrHeader, err))
 	}
 	if err := s.Check(); err != nil {

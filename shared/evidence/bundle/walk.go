@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -282,7 +281,7 @@ func parseKeyData(leaf []byte, typ string) (keyData, bool) {
 		return d, false
 	}
 	e, _, err := event.Parse(leaf)
-	if err != nil || e.Type != typ || json.Unmarshal(e.Data, &d) != nil {
+	if err != nil || e.Type != typ || wire.DecodeExact(e.Data, &d) != nil {
 		return d, false
 	}
 	_, err = evidence.ParseOrigin(d.Origin)
