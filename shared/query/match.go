@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/linewatch/linewatch/shared/event"
 )
@@ -225,22 +226,64 @@ const maxWords = 8 << 10
 // equipment, signal and all texts in event_data, as Tokens with one space
 // between, at most 8 KiB.
 func Words(e *event.Event) string {
-	var b strings.Builder
-	add := func(text string) bool {
-		for _, w := range Tokens(text) {
-			if b.Len()+len(w)+1 > maxWords {
-				return false
-			}
-			if b.Len() > 0 {
-				b.WriteByte(' ')
-			}
-			b.WriteString(w)
-		}
-		return true
-	}
+	list := make(wordList, 0, 256)
 	for _, text := range []string{e.Type, e.Station, e.Equipment, e.Signal} {
-		add(text)
+		list.add(text)
 	}
-	event.Texts(e.Data, add)
-	return b.String()
+	event.Texts(e.Data, list.add)
+	return string(list)
+}
+
+// wordList is words with one space between.
+type wordList []byte
+
+// add appends the Tokens of a text; false when they do not fit. Each event of a
+// plant comes through here, and nearly all texts are ASCII: these take a short way.
+func (l *wordList) add(text string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			for _, w := range Tokens(text) {
+				if !l.word(w) {
+					return false
+				}
+			}
+			return true
+		}
+	}
+	for from := 0; from < len(text); {
+		if !alphanumeric(text[from]) {
+			from++
+			continue
+		}
+		to := from + 1
+		for to < len(text) && alphanumeric(text[to]) {
+			to++
+		}
+		begin := len(*l)
+		if !l.word(text[from:to]) {
+			return false
+		}
+		for i, c := range (*l)[begin:] {
+			if 'A' <= c && c <= 'Z' {
+				(*l)[begin+i] = c + 'a' - 'A'
+			}
+		}
+		from = to
+	}
+	return true
+}
+
+func alphanumeric(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
+
+func (l *wordList) word(w string) bool {
+	if len(*l)+len(w)+1 > maxWords {
+		return false
+	}
+	if len(*l) > 0 {
+		*l = append(*l, ' ')
+	}
+	*l = append(*l, w...)
+	return true
 }
