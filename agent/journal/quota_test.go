@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"crypto/ed25519"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/linewatch/linewatch/agent/source"
 	"github.com/linewatch/linewatch/shared/event"
+	"github.com/linewatch/linewatch/shared/evidence"
 )
 
 // fillTo appends manufacturing leaves until what has no receipt takes pct percent.
@@ -248,4 +250,19 @@ func TestRefusalsAreOnDiskWithTheFirstCommitThatKnowsOfThem(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, j.do(t.Context(), func() error { j.housekeep(); return nil }))
 	require.EqualValues(t, 6, onDisk(), "later ones within seconds, without an event that carries them")
+}
+
+func TestAReceiptOverAHistoryThatWeNeverSignedIsNotTaken(t *testing.T) {
+	o := options(t)
+	j := open(t, o)
+	mustAppend(t, j, leaves(event.Manufacturing, 0, 10))
+	l := logOf(t, j, event.Manufacturing)
+	_, other, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	signer, err := evidence.NewSigner(l.Origin, other)
+	require.NoError(t, err)
+	note, err := signer.SignCheckpoint(evidence.Checkpoint{Origin: l.Origin, Size: l.Size - 1, Root: evidence.Hash{1}})
+	require.NoError(t, err)
+	require.Error(t, j.SetReceipt(l.ID, note))
+	require.Zero(t, logOf(t, j, event.Manufacturing).Receipted)
 }

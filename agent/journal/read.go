@@ -295,6 +295,10 @@ func (j *Journal) SetReceipt(log string, note []byte) error {
 		if root, err := l.front.Root(); err != nil || root != c.Root {
 			return fmt.Errorf("receipt of %s at %d has another root", c.Origin, c.Size)
 		}
+	default: // what it deletes must be a history of ours, whatever the cosigner says
+		if _, err := evidence.OpenCheckpoint(note, l.rec.Origin, l.keyRanges()); err != nil {
+			return fmt.Errorf("receipt of %s at %d: %w", c.Origin, c.Size, err)
+		}
 	}
 	j.recent.trim(log, c.Size)
 	if c.Size < l.receipt.size {

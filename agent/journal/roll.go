@@ -88,7 +88,7 @@ func (j *Journal) startFile(sequence uint64) error {
 		return errors.Join(err, os.Remove(path))
 	}
 	if err := durable.WriteFile(filepath.Join(j.opts.Dir, newestName), []byte(fileName(sequence)+"\n"), 0o600); err != nil {
-		return errors.Join(err, guard(db.Close), os.Remove(path))
+		return errors.Join(err, guard(db.Close), durable.RemoveAll(path)) // must not come back after a power cut
 	}
 	j.closeLive()
 	j.dbMu.Lock()
