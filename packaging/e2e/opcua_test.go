@@ -69,7 +69,7 @@ func TestEachOPCUAStepIsStoredOrDeclaredLostThroughResetsAndKills(t *testing.T) 
 	s.Start()
 	first := server.step(t) + 5
 	p.reached(server, first)
-	for range Soak(1, 10) {
+	for range Soak(1, 3) {
 		cable.Reset()
 		Pass(2 * time.Second)
 		s.Agent().Kill()
@@ -85,6 +85,7 @@ func TestEachOPCUAStepIsStoredOrDeclaredLostThroughResetsAndKills(t *testing.T) 
 	}
 	last := server.step(t)
 	p.reached(server, last)
+	require.Equal(t, 0, s.Agent().Stop(t))
 	missing := p.missing(first, last, server.count)
 	t.Logf("%d steps of %d variables, %d of them declared lost", last-first+1, server.count, missing)
 	require.Contains(t, p.Command("verify"), "everything agrees")
