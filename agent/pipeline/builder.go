@@ -69,6 +69,10 @@ func (b *builder) begin(r *source.Reading, typ string) *draft {
 		d.problem("event_type", fmt.Sprintf("%q is no event type", typ))
 		e.Type = event.TypeIngestQuarantined
 	}
+	if typ == event.TypeLogKey { // obeyed by the aggregator: only the journal writes it
+		d.problem("event_type", "a source can't change the log's key")
+		e.Type = event.TypeIngestQuarantined
+	}
 	d.times(b.now, r)
 	return d
 }

@@ -418,3 +418,12 @@ func TestTheAgentsOwnEventsAreDurableWhenEmitReturns(t *testing.T) {
 	require.Equal(t, event.TypeTimeDrift, e.Type)
 	require.Contains(t, string(e.Data), `"offsetMs":-3601000`)
 }
+
+// The aggregator obeys a leaf log.key: whoever may publish must not make one.
+func TestNoMessageBecomesALeafThatChangesTheLogsKey(t *testing.T) {
+	p, j := newTest(t)
+	take(t, p, reading(mqttPoint(event.TypeLogKey), json.RawMessage(`{"origin":"linewatch/a/security/l","publicKey":"AAAA"}`)))
+	got := j.events(t)
+	require.Len(t, got, 1)
+	require.Equal(t, event.TypeIngestQuarantined, got[0].Type)
+}
