@@ -185,6 +185,11 @@ func (r *report) finish(s bundle.Summary, trust bundle.Trust, failed []error, er
 	for _, t := range texts {
 		fmt.Fprintln(errOut, "linewatch-verify:", t)
 	}
+	if s.Events == 0 && len(r.shown) == 0 && len(failed) > 0 {
+		// Nothing could be judged: no verdict that a person could take for one.
+		fmt.Fprintln(r.out, "NOTHING WAS VERIFIED: what was given could not be read as evidence.")
+		return code
+	}
 	r.text(s, trust, verdict)
 	return code
 }

@@ -232,3 +232,19 @@ func TestALargeFileShowsProgressOnATerminal(t *testing.T) {
 	same, _ := newProgress(&screen).reader(os.Stdin, 32<<20)
 	require.Equal(t, os.Stdin, same, "no terminal, no progress")
 }
+
+func TestWithNothingToReadThereIsNoVerdict(t *testing.T) {
+	for name, want := range map[string]int{filepath.Join(t.TempDir(), "absent"): exitUsage, garbage(t): exitBad} {
+		var out, errOut bytes.Buffer
+		require.Equal(t, want, run([]string{name}, strings.NewReader(""), &out, &errOut), name)
+		require.Contains(t, out.String(), "NOTHING WAS VERIFIED")
+		require.NotContains(t, out.String(), "AGREES")
+	}
+}
+
+func garbage(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "garbage")
+	require.NoError(t, os.WriteFile(name, []byte("no evidence at all\n"), 0o600))
+	return name
+}
