@@ -230,6 +230,19 @@ func TestWhatAnAdministratorChangesIsFound(t *testing.T) {
 		"leaf hashes changed": {hashes: func(h []evidence.Hash) { h[0][0] ^= 1 }},
 		"a root list gone":    {list: func(l *store.RootList) bool { return l.Index > 8 }},
 		"a root list changed": {list: func(l *store.RootList) bool { l.Lines[len(l.Lines)-4] ^= 1; return true }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.Store = r.Store
+			require.False(t, run(t, r, s).OK())
+		})
+	}
+}
+
+func TestWhatAnAdministratorChangesInTheReadModelIsFound(t *testing.T) {
+	r, victim := filled(t)
+	o, err := evidence.ParseOrigin(victim.Origin)
+	require.NoError(t, err)
+	for name, s := range map[string]tampered{
 		"a row of the read model changed": {row: func(row *store.Row) {
 			if row.Log == o.Log && row.Index == 3 {
 				row.Leaf = []byte("{}")
