@@ -56,7 +56,6 @@ type OPCUA struct {
 	Namespaces     map[string]string `yaml:"namespaces" doc:"short names of namespace URIs for browse paths" example:"{v: \"urn:vendor:press\"}"`
 	Groups         []OPCUAGroup      `yaml:"groups" doc:"subscriptions"`
 	Alarms         []OPCUAAlarms     `yaml:"alarms" doc:"alarms and conditions"`
-	PassAcks       bool              `yaml:"pass_acknowledgements" doc:"pass acknowledgements made in Linewatch back to the server (writes to equipment)"`
 }
 
 // OPCUASecurity is the policy and mode that the endpoint must offer.
@@ -151,7 +150,6 @@ type MQTTTopic struct {
 // Signal configures the watching of one signal.
 type Signal struct {
 	Limits *Limits `yaml:"limits" doc:"limits in ISA-18.2 words"`
-	Detect *bool   `yaml:"detect" doc:"false switches the detection of what is unusual off"`
 }
 
 // Limits are ISA-18.2 limits of a signal.

@@ -81,7 +81,7 @@ func (k *sink) detectors(p *source.Point) []detect.Detector {
 	if cfg.Limits != nil {
 		out = append(out, detect.NewLimits(*cfg.Limits))
 	}
-	if k.p.o.Detectors != nil && (cfg.Detect == nil || *cfg.Detect) {
+	if k.p.o.Detectors != nil {
 		out = append(out, k.p.o.Detectors(p, cfg)...)
 	}
 	return out
