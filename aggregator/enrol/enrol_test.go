@@ -390,8 +390,10 @@ func TestATokenThatAsksForApprovalWidensNoScopeWithoutIt(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	require.Equal(t, []string{"hamburg/body/line3/*"}, answer.Scope, "the scope that somebody approved")
 
-	assigned, _, err := r.Enrol.CreateToken(t.Context(), enrol.TokenSpec{Kind: "agent", Uses: -1,
-		Assign: map[string]string{"st07": "hamburg/body/line3/st07", "boss": "hamburg/office"}})
+	assigned, _, err := r.Enrol.CreateToken(t.Context(), enrol.TokenSpec{
+		Kind: "agent", Uses: -1,
+		Assign: map[string]string{"st07": "hamburg/body/line3/st07", "boss": "hamburg/office"},
+	})
 	require.NoError(t, err)
 	req, _ = ingesttest.Request(t, a, assigned, "hamburg/office", "st07")
 	status, _ = ingesttest.Ask(t, a, req)

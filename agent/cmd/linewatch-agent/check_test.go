@@ -47,6 +47,7 @@ func TestCheckTellsWhoElseReadsAPassword(t *testing.T) {
 	code, out, errOut := s.run("check", "--for", "1ms")
 	require.Equal(t, cli.ExitFailed, code)
 	require.Contains(t, out, s.path("pw"))
+	require.NotContains(t, errOut, "topsecret")
 	for _, ending := range []string{"", "\n", "\r\n"} {
 		s.file("pw", "topsecret"+ending)
 		out = s.ok("check", "--for", "1ms")

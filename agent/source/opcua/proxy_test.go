@@ -22,7 +22,6 @@ type proxy struct {
 	conns  map[net.Conn]bool
 	down   bool
 	silent chan struct{} // closed = data flows
-	seen   int
 }
 
 func newProxy(t *testing.T, port int) *proxy {
@@ -50,7 +49,6 @@ func (p *proxy) accept() {
 			return
 		}
 		p.mu.Lock()
-		p.seen++
 		refuse := p.down
 		p.mu.Unlock()
 		if refuse {
@@ -142,11 +140,4 @@ func (p *proxy) flow() {
 	default:
 		close(p.silent)
 	}
-}
-
-// connections counts all that were ever tried.
-func (p *proxy) connections() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.seen
 }

@@ -272,7 +272,7 @@ func (e *engine) again(ctx context.Context, ch *channel, sub *subscription, sequ
 		return nil, err
 	}
 	if res.NotificationMessage == nil || res.NotificationMessage.SequenceNumber != sequence {
-		return nil, fmt.Errorf("Republish of %d: another notification came", sequence)
+		return nil, fmt.Errorf("answer to Republish of %d: another notification came", sequence)
 	}
 	return res.NotificationMessage, nil
 }

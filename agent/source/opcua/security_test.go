@@ -88,7 +88,7 @@ func TestConfiguredSecurityWorksWithUserAndPassword(t *testing.T) {
 			// Killed and started again: re-activated with the stored nonce.
 			s.stop()
 			server.ask(t, "state 3")
-			s = run(t, secured(t, server.Endpoint, c[0], c[1], "press-secret"), Options{PKI: dir, Positions: sink}, sink)
+			run(t, secured(t, server.Endpoint, c[0], c[1], "press-secret"), Options{PKI: dir, Positions: sink}, sink)
 			sink.until(t, "the state set meanwhile", func() bool { return sink.newest("press.state") == int64(3) })
 			require.Empty(t, sink.occurrences("audit.gap"))
 			server.ask(t, "state 1")

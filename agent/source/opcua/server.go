@@ -136,7 +136,7 @@ func readSome(ctx context.Context, ch *channel, nodes []*ua.NodeID, timeout time
 		return nil, err
 	}
 	if len(res.Results) != len(nodes) {
-		return nil, fmt.Errorf("Read: %d results for %d nodes", len(res.Results), len(nodes))
+		return nil, fmt.Errorf("answer to Read: %d results for %d nodes", len(res.Results), len(nodes))
 	}
 	return res.Results, nil
 }

@@ -93,7 +93,7 @@ func badNode(t *testing.T, server *line) {
 	})
 	// A restarted agent knows the items of its living subscription.
 	s.stop()
-	s = run(t, s.cfg, Options{PKI: server.PKI, Positions: sink}, sink)
+	run(t, s.cfg, Options{PKI: server.PKI, Positions: sink}, sink)
 	server.ask(t, "state 5")
 	sink.until(t, "the state", func() bool { return sink.newest("press.state") == int64(5) })
 	require.Empty(t, sink.occurrences("audit.gap"))

@@ -95,8 +95,11 @@ func (w *walker) dataValue(depth int) error {
 		}
 	}
 	return w.masked(mask, []sized{
-		{ua.DataValueStatusCode, 4}, {ua.DataValueSourceTimestamp, 8}, {ua.DataValueServerTimestamp, 8},
-		{ua.DataValueSourcePicoseconds, 2}, {ua.DataValueServerPicoseconds, 2},
+		{ua.DataValueStatusCode, 4},
+		{ua.DataValueSourceTimestamp, 8},
+		{ua.DataValueServerTimestamp, 8},
+		{ua.DataValueSourcePicoseconds, 2},
+		{ua.DataValueServerPicoseconds, 2},
 	})
 }
 
@@ -126,8 +129,10 @@ func (w *walker) diagnostic(depth int) error {
 		return err
 	}
 	if err := w.masked(mask, []sized{
-		{ua.DiagnosticInfoSymbolicID, 4}, {ua.DiagnosticInfoNamespaceURI, 4},
-		{ua.DiagnosticInfoLocale, 4}, {ua.DiagnosticInfoLocalizedText, 4},
+		{ua.DiagnosticInfoSymbolicID, 4},
+		{ua.DiagnosticInfoNamespaceURI, 4},
+		{ua.DiagnosticInfoLocale, 4},
+		{ua.DiagnosticInfoLocalizedText, 4},
 	}); err != nil {
 		return err
 	}
