@@ -34,9 +34,8 @@ func newMetrics(o Options) (*metrics, error) {
 		streamed:       prometheus.NewCounter(prometheus.CounterOpts{Name: "linewatch_streamed_events_total", Help: "Events sent to live streams."}),
 		signInsRefused: prometheus.NewCounter(prometheus.CounterOpts{Name: "linewatch_sign_ins_refused_total", Help: "Sign-ins refused."}),
 	}
-	live := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "linewatch_events_per_second", Help: "Events committed per second over the last ten seconds."}, o.Live.Rate)
 	for _, c := range []prometheus.Collector{
-		m.requests, m.streams, m.streamed, m.signInsRefused, live,
+		m.requests, m.streams, m.streamed, m.signInsRefused,
 		counters{o.Ingest},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {

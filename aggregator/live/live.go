@@ -19,6 +19,10 @@ const (
 	pageRows  = 1_000  // rows read from the feed at once
 	rateSpan  = 10     // seconds over which the rate is taken
 	retryWait = time.Second
+	// sleepAfter nobody watches the hub stops reading. A page that is loaded anew
+	// within this time finds its place again.
+	sleepAfter = time.Minute
+	primeLimit = 5 * time.Second
 )
 
 // Feed is what the hub needs of the store.
@@ -38,8 +42,14 @@ type Hub struct {
 	rows    int
 	cursor  string // behind the newest batch
 	more    chan struct{}
+	asleep  bool             // reads nothing; cursor and ring mean nothing
+	waiting int              // calls of Next under way
+	used    time.Time        // when one last began or ended
 	seconds [rateSpan]uint64 // rows by second, a ring
 	second  int64
+
+	wake  chan struct{}
+	prime sync.Mutex // held while a first watcher finds the position
 }
 
 type batch struct {
@@ -49,14 +59,19 @@ type batch struct {
 
 // New makes a hub; Run makes it follow.
 func New(feed Feed, log *slog.Logger) *Hub {
-	return &Hub{feed: feed, log: log, more: make(chan struct{})}
+	return &Hub{feed: feed, log: log, more: make(chan struct{}), asleep: true, wake: make(chan struct{}, 1)}
 }
 
-// Run follows the feed from now on until ctx ends. Trouble with the store is
-// logged once and tried again; no row is skipped meanwhile.
+// Run follows the feed while somebody watches, until ctx ends. Trouble with the
+// store is logged once and tried again; no row is skipped meanwhile.
 func (h *Hub) Run(ctx context.Context) error {
-	cursor, failing := "now", false
+	failing := false
 	for ctx.Err() == nil {
+		cursor, awake := h.position()
+		if !awake {
+			wait(ctx, h.wake, sleepAfter)
+			continue
+		}
 		changed := h.feed.Changed()
 		page, err := h.feed.Feed(ctx, cursor, pageRows)
 		switch {
@@ -71,11 +86,51 @@ func (h *Hub) Run(ctx context.Context) error {
 			continue
 		}
 		failing = false
-		cursor = page.Cursor
 		if h.publish(page); len(page.Rows) == 0 {
 			// The timer is for what a lost notification would delay for ever.
 			wait(ctx, changed, 5*retryWait)
 		}
+	}
+	return nil
+}
+
+// position returns where to read on, or falls asleep when nobody has watched for
+// a while. Only Run calls it, so nothing is published meanwhile.
+func (h *Hub) position() (cursor string, awake bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.asleep && h.waiting == 0 && time.Since(h.used) > sleepAfter {
+		h.asleep = true
+		// Watchers from before are behind the ring: they are told of the gap.
+		h.first += uint64(len(h.batches)) + 1
+		h.batches, h.rows = nil, 0
+	}
+	return h.cursor, !h.asleep
+}
+
+// rouse makes the hub read again from now on, when it sleeps.
+func (h *Hub) rouse() error {
+	h.prime.Lock()
+	defer h.prime.Unlock()
+	h.mu.Lock()
+	h.used = time.Now()
+	asleep := h.asleep
+	h.mu.Unlock()
+	if !asleep {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), primeLimit)
+	defer cancel()
+	page, err := h.feed.Feed(ctx, "now", 1)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	h.cursor, h.asleep, h.used = page.Cursor, false, time.Now()
+	h.mu.Unlock()
+	select {
+	case h.wake <- struct{}{}:
+	default:
 	}
 	return nil
 }
@@ -121,7 +176,8 @@ func (h *Hub) count(now int64, n uint64) {
 	h.seconds[now%rateSpan] += n
 }
 
-// Rate returns the rows per second over the last ten seconds.
+// Rate returns the rows per second over the last ten seconds, as far as somebody
+// watched.
 func (h *Hub) Rate() float64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -142,11 +198,18 @@ type Watcher struct {
 }
 
 // Watch starts behind cursor, or at now when it is "". A cursor that is no
-// longer in the ring begins with a gap.
+// longer in the ring begins with a gap. When Watch returns, every row committed
+// from then on will come, or a gap.
 func (h *Hub) Watch(cursor string, filter func(*store.Row) bool) *Watcher {
+	err := h.rouse()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	w := &Watcher{hub: h, filter: filter, next: h.first + uint64(len(h.batches))}
+	if err != nil {
+		h.log.Warn("a watcher begins with a gap", "error", err)
+		w.gap = "the database did not answer"
+		return w
+	}
 	if cursor == "" || cursor == h.cursor {
 		return w
 	}
@@ -165,6 +228,12 @@ func (h *Hub) Watch(cursor string, filter func(*store.Row) bool) *Watcher {
 // and the reason of a gap before them, "" for none. It returns ctx's error when
 // ctx ends. maxRows bounds one answer; a batch is never split.
 func (w *Watcher) Next(ctx context.Context, maxRows int) (store.FeedPage, string, error) {
+	w.hub.watching(1)
+	defer w.hub.watching(-1)
+	if err := w.hub.rouse(); err != nil {
+		w.gap = "the database did not answer"
+		wait(ctx, nil, retryWait)
+	}
 	for {
 		page, gap, more := w.take(maxRows)
 		if len(page.Rows) > 0 || gap != "" {
@@ -179,6 +248,14 @@ func (w *Watcher) Next(ctx context.Context, maxRows int) (store.FeedPage, string
 		case <-more:
 		}
 	}
+}
+
+// watching counts calls of Next under way.
+func (h *Hub) watching(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.waiting += n
+	h.used = time.Now()
 }
 
 // take collects what is there. A nil channel means: there is more, call again.

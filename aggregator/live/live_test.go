@@ -22,6 +22,7 @@ type feed struct {
 	rows    []store.Row
 	changed chan struct{}
 	fail    bool
+	reads   int
 }
 
 func newFeed() *feed { return &feed{changed: make(chan struct{})} }
@@ -36,11 +37,14 @@ func (f *feed) add(n int) {
 	f.changed = make(chan struct{})
 }
 
+func (f *feed) read() int { f.mu.Lock(); defer f.mu.Unlock(); return f.reads }
+
 func (f *feed) setFail(fail bool) { f.mu.Lock(); f.fail = fail; f.mu.Unlock() }
 
 func (f *feed) Feed(_ context.Context, after string, limit int) (store.FeedPage, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.reads++
 	if f.fail {
 		return store.FeedPage{}, errors.New("database is away")
 	}
@@ -162,6 +166,7 @@ func TestTheRateCountsTheLastTenSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFeed()
 		h := start(t, f)
+		h.Watch("", nil)
 		for range 10 {
 			f.add(50)
 			synctest.Wait()
@@ -170,5 +175,67 @@ func TestTheRateCountsTheLastTenSeconds(t *testing.T) {
 		require.InDelta(t, 50, h.Rate(), 6)
 		<-time.After(time.Minute)
 		require.Zero(t, h.Rate())
+	})
+}
+
+func TestNothingIsReadWhileNobodyWatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFeed()
+		h := start(t, f)
+		f.add(3)
+		synctest.Wait()
+		require.Zero(t, f.read())
+		w := h.Watch("", nil)
+		f.add(2)
+		ids, last := collect(t, w, 2)
+		require.Equal(t, []string{"3", "4"}, ids, "from Watch on, nothing before and nothing missed")
+
+		// The page is closed: after a minute the hub sleeps again.
+		<-time.After(3 * sleepAfter)
+		before := f.read()
+		f.add(4)
+		<-time.After(sleepAfter)
+		require.Equal(t, before, f.read())
+
+		// Whoever comes back is told, and goes on.
+		back := h.Watch(last.Cursor, nil)
+		_, gap, err := back.Next(t.Context(), 100)
+		require.NoError(t, err)
+		require.NotEmpty(t, gap)
+		f.add(1)
+		ids, _ = collect(t, back, 1)
+		require.Equal(t, []string{"9"}, ids)
+		_, gap, err = w.Next(t.Context(), 100)
+		require.NoError(t, err)
+		require.NotEmpty(t, gap, "a watcher from before the sleep")
+	})
+}
+
+func TestAWatcherThatWaitsKeepsTheHubAwake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFeed()
+		w := start(t, f).Watch("", nil)
+		go func() {
+			<-time.After(10 * sleepAfter)
+			f.add(1)
+		}()
+		ids, _ := collect(t, w, 1)
+		require.Equal(t, []string{"0"}, ids)
+	})
+}
+
+func TestAWatcherBeginsWithAGapWhenTheStoreIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFeed()
+		h := start(t, f)
+		f.setFail(true)
+		w := h.Watch("", nil)
+		f.setFail(false)
+		_, gap, err := w.Next(t.Context(), 100)
+		require.NoError(t, err)
+		require.NotEmpty(t, gap)
+		f.add(1)
+		ids, _ := collect(t, w, 1)
+		require.Equal(t, []string{"0"}, ids)
 	})
 }
