@@ -50,7 +50,7 @@ type OPCUA struct {
 	Security       OPCUASecurity     `yaml:"security" doc:"policy and mode that the server must offer; never less"`
 	AllowInsecure  bool              `yaml:"allow_insecure" doc:"allow policy None; each connection is recorded as channel.insecure"`
 	Auth           Auth              `yaml:"auth" doc:"user and password file; without it anonymous"`
-	ApplicationURI string            `yaml:"application_uri" doc:"expected ApplicationURI of the server, where it differs from its certificate's"`
+	ApplicationURI string            `yaml:"application_uri" doc:"ApplicationURI of the agent's own certificate; default urn:<host>:linewatch:agent"`
 	CoverOutage    time.Duration     `yaml:"cover_outage" default:"5m" doc:"outage that the server's queues shall cover"`
 	KeepAlive      time.Duration     `yaml:"keep_alive" default:"3s" doc:"keep-alive of the subscription; silence for 2.5 times is a lost connection"`
 	Namespaces     map[string]string `yaml:"namespaces" doc:"short names of namespace URIs for browse paths" example:"{v: \"urn:vendor:press\"}"`

@@ -149,6 +149,8 @@ func TestTokensAreMadeListedAndRevoked(t *testing.T) {
 	require.Equal(t, []string{"https://127.0.0.1:8444"}, token.URLs)
 	require.NotEmpty(t, token.CAPin)
 	s.fails(cli.ExitFailed, []string{"token", "agent"}, "scope")
+	s.fails(cli.ExitUsage, []string{"token", "agent", "--scope", "Hamburg/**"}, "matches no station")
+	s.fails(cli.ExitUsage, []string{"token", "api", "--role", "viewer", "--scope", "a//b"}, "matches no station")
 	var api struct{ Token string }
 	require.NoError(t, json.Unmarshal([]byte(s.ok("token", "api", "--role", "auditor", "--json")), &api))
 	require.NotEmpty(t, api.Token)

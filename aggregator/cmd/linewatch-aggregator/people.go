@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -29,8 +30,8 @@ func (a *app) userAdd() *cobra.Command {
 			if u.Name == "" {
 				return cli.Usage("--name is needed")
 			}
-			if err := checkRoles(u.Roles); err != nil {
-				return err
+			if err := errors.Join(checkRoles(u.Roles), checkScope(u.Scope)); err != nil {
+				return &cli.ExitError{Code: cli.ExitUsage, Err: err}
 			}
 			password, err := cli.Secret("password of "+u.Name, passwordFile, cmd.InOrStdin(), cmd.ErrOrStderr())
 			if err != nil {

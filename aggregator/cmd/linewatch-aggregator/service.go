@@ -90,7 +90,16 @@ func (a *app) checkCommand() *cobra.Command {
 func (a *app) rebuildCommand() *cobra.Command {
 	return &cobra.Command{Use: "rebuild", Short: "Make the read model anew from the evidence", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		return a.open(cmd, func(ctx context.Context, agg *aggregator.Aggregator) error {
-			return agg.Rebuild(ctx, cli.Progress(cmd.ErrOrStderr(), "leaves"))
+			var leaves uint64
+			progress := cli.Progress(cmd.ErrOrStderr(), "leaves")
+			if err := agg.Rebuild(ctx, func(done, total uint64) { leaves = done; progress(done, total) }); err != nil {
+				return err
+			}
+			if a.json {
+				return cli.JSON(cmd.OutOrStdout(), map[string]uint64{"leaves": leaves})
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "the read model was made anew from %d leaves\n", leaves)
+			return nil
 		})
 	}}
 }

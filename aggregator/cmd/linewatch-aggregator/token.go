@@ -47,6 +47,9 @@ func (a *app) tokenAgent() *cobra.Command {
 		Use: "agent --scope 'hamburg/body/**'", Short: "Token with which agents enrol; printed once", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			spec.Valid = time.Duration(valid)
+			if err := checkScope(spec.Scope); err != nil {
+				return err
+			}
 			var err error
 			if assign != "" {
 				if spec.Assign, err = readAssign(assign); err != nil {
@@ -146,6 +149,9 @@ func (a *app) tokenAPI() *cobra.Command {
 			if err := checkRoles(spec.Roles); err != nil {
 				return err
 			}
+			if err := checkScope(spec.Scope); err != nil {
+				return err
+			}
 			if spec.Name == "" {
 				spec.Name = "api-" + strings.Join(spec.Roles, "-")
 			}
@@ -224,4 +230,20 @@ func (a *app) tokenRevoke() *cobra.Command {
 			return nil
 		})
 	}}
+}
+
+// checkScope refuses patterns that no station can match: station paths are lower
+// case, 1 to 8 segments; * stands for a segment or a part of it, ** for several.
+func checkScope(scope []string) error {
+	for _, p := range scope {
+		for segment := range strings.SplitSeq(p, "/") {
+			if segment == "**" {
+				continue
+			}
+			if err := event.ValidStation(strings.ReplaceAll(segment, "*", "x")); err != nil {
+				return cli.Usage("--scope %q matches no station: %v", p, err)
+			}
+		}
+	}
+	return nil
 }
