@@ -186,7 +186,7 @@ func TestAFileIsRolledAfterADay(t *testing.T) {
 		j, err := Open(t.Context(), o)
 		require.NoError(t, err)
 		mustAppend(t, j, leaves(event.Security, 0, 1))
-		time.Sleep(25 * time.Hour) // fake time
+		<-time.After(25 * time.Hour) // fake time
 		mustAppend(t, j, leaves(event.Security, 1, 1))
 		require.NoError(t, j.Close())
 		files, err := filepath.Glob(filepath.Join(o.Dir, "*.db"))
