@@ -32,3 +32,29 @@ type Detector interface {
 	// Tick is called about once a second, for delays that end without a value.
 	Tick(now time.Time) []Finding
 }
+
+// Context is what the plant is doing while a signal gives its values. Equal texts mean
+// equal contexts; "" is unknown.
+type Context struct {
+	State  string // production, break, changeover, maintenance, off
+	Recipe string // recipe or product
+}
+
+// Contextual is a Detector that learns each context by itself. SetContext is called from
+// the goroutine of Observe, before the first value of the new context.
+type Contextual interface {
+	SetContext(c Context)
+}
+
+// Keeper is a Detector whose state survives a restart. Save returns nil when there is
+// nothing to keep. An error of Restore means that the detector begins anew.
+type Keeper interface {
+	Save() []byte
+	Restore(state []byte) error
+}
+
+// Banded is a Detector that knows what the signal's value usually lies between; ok is
+// false while it doesn't know yet.
+type Banded interface {
+	Band() (low, high float64, ok bool)
+}
