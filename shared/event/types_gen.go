@@ -154,6 +154,10 @@ const (
 	TypeSessionStarted          = "session.started"
 	TypeSessionTerminated       = "session.terminated"
 	TypeSessionTimeout          = "session.timeout"
+	TypeSignalCounterReset      = "signal.counter_reset"
+	TypeSignalCurve             = "signal.curve"
+	TypeSignalInvalid           = "signal.invalid"
+	TypeSignalLearning          = "signal.learning"
 	TypeSignalQuality           = "signal.quality"
 	TypeSignalSummary           = "signal.summary"
 	TypeSoftwareChange          = "software.change"
@@ -167,6 +171,7 @@ const (
 	TypeSourceUntrusted         = "source.untrusted"
 	TypeStationModeChange       = "station.mode_change"
 	TypeStationOperation        = "station.operation"
+	TypeStationProduction       = "station.production"
 	TypeStoreRebuilt            = "store.rebuilt"
 	TypeStoreRefused            = "store.refused"
 	TypeSystemError             = "system.error"
@@ -333,6 +338,10 @@ var catalogue = [...]TypeInfo{
 	{Name: TypeSessionStarted, Class: Security, Severity: SeverityInfo, Category: "auth", Required: []string{"userId", "sessionId", "device", "roles"}, Row: true, CSF: []string{"PR.AA-03", "PR.AA-05"}, IEC62443: []string{"SR 1.1", "SR 3.8"}, SR28: "AC", OCSFClass: 3003, OCSFActivity: 1, PII: 2, Note: ""},
 	{Name: TypeSessionTerminated, Class: Security, Severity: SeverityLow, Category: "auth", Required: []string{"userId", "sessionId", "by", "reason"}, Row: true, CSF: []string{"PR.AA-05", "RS.MI-01"}, IEC62443: []string{"SR 2.6"}, SR28: "AC", OCSFClass: 3002, OCSFActivity: 2, PII: 2, Note: ""},
 	{Name: TypeSessionTimeout, Class: Security, Severity: SeverityInfo, Category: "auth", Required: []string{"userId", "sessionId", "idleSeconds"}, Row: true, CSF: []string{"PR.AA-05"}, IEC62443: []string{"SR 2.5", "SR 2.6"}, SR28: "AC", OCSFClass: 3002, OCSFActivity: 2, PII: 2, Note: "session lock and idle end"},
+	{Name: TypeSignalCounterReset, Class: Manufacturing, Severity: SeverityInfo, Category: "signal", Required: []string{"signal", "value", "previous"}, Row: true, CSF: []string{"DE.CM-09"}, IEC62443: []string{"SR 6.2"}, SR28: "CS", OCSFClass: 0, OCSFActivity: 99, PII: 0, Note: "a counter began anew or ran over"},
+	{Name: TypeSignalCurve, Class: Manufacturing, Severity: SeverityDebug, Category: "signal", Required: []string{"signal", "of"}, Row: true, CSF: []string{"DE.CM-09"}, IEC62443: []string{"SR 6.2"}, SR28: "CS", OCSFClass: 0, OCSFActivity: 99, PII: 0, Note: "the curve after a detection or alarm; linked to it by correlation_id"},
+	{Name: TypeSignalInvalid, Class: Manufacturing, Severity: SeverityLow, Category: "signal", Required: []string{"signal", "problem"}, Row: true, CSF: []string{"DE.CM-09"}, IEC62443: []string{"SR 3.5", "SR 6.2"}, SR28: "CS", Attack: []string{"T0832", "T0856"}, OCSFClass: 0, OCSFActivity: 99, PII: 0, Note: "values that can't be used: not a number, infinite, text where numbers were, time running backwards, another unit; and their end"},
+	{Name: TypeSignalLearning, Class: Manufacturing, Severity: SeverityInfo, Category: "signal", Required: []string{"signal", "detector", "state"}, Row: true, CSF: []string{"DE.CM-09"}, IEC62443: []string{"SR 6.2"}, SR28: "CS", OCSFClass: 0, OCSFActivity: 99, PII: 0, Note: "a detector begins to learn, has learnt enough, lost its state, changed its threshold to keep its budget"},
 	{Name: TypeSignalQuality, Class: Manufacturing, Severity: SeverityLow, Category: "signal", Required: []string{"signal", "quality", "previous"}, Row: true, CSF: []string{"DE.CM-09"}, IEC62443: []string{"SR 6.2", "SR 3.7"}, SR28: "CS", Attack: []string{"T0815"}, OCSFClass: 0, OCSFActivity: 99, PII: 0, Note: "a signal turned bad, uncertain or good again (OPC UA status code)"},
 	{Name: TypeSignalSummary, Class: Performance, Severity: SeverityInfo, Category: "signal", Required: []string{"from", "to", "signals"}, Row: false, CSF: []string{"DE.CM-09"}, IEC62443: []string{"SR 6.2"}, SR28: "CS", OCSFClass: 0, OCSFActivity: 99, PII: 0, Note: "readings of one source in one interval: count, min, max, mean, first, last of each signal"},
 	{Name: TypeSoftwareChange, Class: Security, Severity: SeverityMedium, Category: "asset", Required: []string{"host", "package", "oldVersion", "newVersion", "by"}, Row: true, CSF: []string{"ID.AM-02", "PR.PS-02"}, IEC62443: []string{"SR 3.4", "SR 7.8"}, SR28: "OS", Attack: []string{"T0862"}, OCSFClass: 5020, OCSFActivity: 1, PII: 1, Note: "patches included"},
@@ -346,6 +355,7 @@ var catalogue = [...]TypeInfo{
 	{Name: TypeSourceUntrusted, Class: Security, Severity: SeverityHigh, Category: "source", Required: []string{"source", "endpoint", "subject", "sha256", "reason"}, Row: true, CSF: []string{"PR.AA-03", "PR.AA-04"}, IEC62443: []string{"SR 1.8", "SR 3.1"}, SR28: "AC", Attack: []string{"T0830", "T0848"}, OCSFClass: 4001, OCSFActivity: 5, PII: 0, Note: "certificate of the server is unknown, expired, changed or does not fit its address"},
 	{Name: TypeStationModeChange, Class: Security, Severity: SeverityMedium, Category: "manufacturing", Required: []string{"stationId", "from", "to", "by", "reason"}, Row: true, CSF: []string{"DE.CM-09", "PR.PS-01"}, IEC62443: []string{"SR 2.1", "SR 2.8"}, SR28: "CS", Attack: []string{"T0858"}, OCSFClass: 5019, OCSFActivity: 99, PII: 1, Note: "auto, manual, teach, program, maintenance"},
 	{Name: TypeStationOperation, Class: Manufacturing, Severity: SeverityInfo, Category: "manufacturing", Required: []string{"stationId", "operation", "state", "by"}, Row: true, RequiredType: true, CSF: []string{"DE.CM-09", "PR.PS-04"}, IEC62443: []string{"SR 2.8"}, SR28: "CS", OCSFClass: 0, OCSFActivity: 99, PII: 1, Note: "start, stop, reset, cycle"},
+	{Name: TypeStationProduction, Class: Manufacturing, Severity: SeverityInfo, Category: "manufacturing", Required: []string{"stationId", "from", "to", "source"}, Row: true, CSF: []string{"DE.CM-09", "PR.PS-03"}, IEC62443: []string{"SR 2.8"}, SR28: "CS", OCSFClass: 0, OCSFActivity: 99, PII: 0, Note: "production, break, changeover, maintenance, off, as told by a signal, the calendar or a command; limits are suppressed by design while off or in maintenance"},
 	{Name: TypeStoreRebuilt, Class: Security, Severity: SeverityMedium, Category: "store", Required: []string{"rows", "by"}, Row: true, CSF: []string{"PR.DS-11"}, IEC62443: []string{"SR 7.4", "SR 3.9"}, SR28: "AL", OCSFClass: 1008, OCSFActivity: 99, PII: 1, Note: "read model made anew from the evidence"},
 	{Name: TypeStoreRefused, Class: Security, Severity: SeverityHigh, Category: "store", Required: []string{"log", "index", "reason"}, Row: true, CSF: []string{"PR.DS-01", "DE.CM-09"}, IEC62443: []string{"SR 3.5", "SR 3.7"}, SR28: "RE", OCSFClass: 6008, OCSFActivity: 1, PII: 0, Note: "the database would not take a row: set apart, its evidence is stored"},
 	{Name: TypeSystemError, Class: Performance, Severity: SeverityMedium, Category: "system", Required: []string{"component", "code", "text", "stack"}, Row: true, RequiredType: true, CSF: []string{"DE.CM-09", "PR.IR-04"}, IEC62443: []string{"SR 3.7", "SR 2.8"}, SR28: "OS", OCSFClass: 6008, OCSFActivity: 1, PII: 1, Note: "class security when severity is high or above"},
