@@ -28,7 +28,9 @@ const (
 	TypeAlertClosed             = "alert.closed"
 	TypeAlertRaised             = "alert.raised"
 	TypeAlertUpdated            = "alert.updated"
+	TypeAnomalyBudget           = "anomaly.budget"
 	TypeAnomalyDetected         = "anomaly.detected"
+	TypeAnomalyGroup            = "anomaly.group"
 	TypeApiPosted               = "api.posted"
 	TypeArchiveWritten          = "archive.written"
 	TypeAssetChange             = "asset.change"
@@ -156,6 +158,7 @@ const (
 	TypeSessionTimeout          = "session.timeout"
 	TypeSignalCounterReset      = "signal.counter_reset"
 	TypeSignalCurve             = "signal.curve"
+	TypeSignalForecast          = "signal.forecast"
 	TypeSignalInvalid           = "signal.invalid"
 	TypeSignalLearning          = "signal.learning"
 	TypeSignalQuality           = "signal.quality"
@@ -169,6 +172,7 @@ const (
 	TypeSourceLimited           = "source.limited"
 	TypeSourceRefused           = "source.refused"
 	TypeSourceUntrusted         = "source.untrusted"
+	TypeSpcBaseline             = "spc.baseline"
 	TypeStationModeChange       = "station.mode_change"
 	TypeStationOperation        = "station.operation"
 	TypeStationProduction       = "station.production"
@@ -212,7 +216,9 @@ var catalogue = [...]TypeInfo{
 	{Name: TypeAlertClosed, Class: Security, Severity: SeverityInfo, Category: "response", Required: []string{"alertId", "verdict", "by", "comment"}, Row: true, CSF: []string{"RS.MA-02"}, IEC62443: []string{"SR 6.1"}, SR28: "AL", OCSFClass: 2004, OCSFActivity: 3, PII: 1, Note: ""},
 	{Name: TypeAlertRaised, Class: Security, Severity: SeverityMedium, Category: "response", Required: []string{"alertId", "rule", "severity", "events", "owner"}, Row: true, CSF: []string{"DE.AE-06"}, IEC62443: []string{"SR 6.2"}, SR28: "AL", OCSFClass: 2004, OCSFActivity: 1, PII: 1, Note: ""},
 	{Name: TypeAlertUpdated, Class: Security, Severity: SeverityInfo, Category: "response", Required: []string{"alertId", "state", "by", "comment"}, Row: true, CSF: []string{"RS.MA-02", "DE.AE-06"}, IEC62443: []string{"SR 6.1"}, SR28: "AL", OCSFClass: 2004, OCSFActivity: 2, PII: 1, Note: "acknowledged, assigned, suppressed, reopened"},
+	{Name: TypeAnomalyBudget, Class: Manufacturing, Severity: SeverityInfo, Category: "response", Required: []string{"stationId", "previous", "threshold"}, Row: true, CSF: []string{"DE.AE-02"}, IEC62443: []string{"SR 6.2"}, SR28: "CS", OCSFClass: 0, OCSFActivity: 99, PII: 0, Note: "the threshold for alerts from novelty was moved to keep the budget of a shift, or moved back"},
 	{Name: TypeAnomalyDetected, Class: Security, Severity: SeverityInfo, Category: "response", Required: []string{"detector", "metric", "value", "expected", "score", "window"}, Row: true, CSF: []string{"DE.AE-02"}, IEC62443: []string{"SR 6.2"}, SR28: "AC", Attack: []string{"T0831", "T0836", "T0806"}, OCSFClass: 2004, OCSFActivity: 1, PII: 1, Note: "class manufacturing when the metric is a process value"},
+	{Name: TypeAnomalyGroup, Class: Manufacturing, Severity: SeverityLow, Category: "response", Required: []string{"stationId", "signals", "parts", "alert"}, Row: true, CSF: []string{"DE.AE-02", "DE.AE-03"}, IEC62443: []string{"SR 6.2"}, SR28: "CS", Attack: []string{"T0831", "T0836"}, OCSFClass: 2004, OCSFActivity: 1, PII: 0, Note: "several signals of one station were unusual within seconds, or one for long: one event with its parts, strongest first; alert says whether people are called"},
 	{Name: TypeApiPosted, Class: Security, Severity: SeverityInfo, Category: "identity", Required: []string{"userId", "count"}, Row: true, CSF: []string{"DE.CM-03"}, IEC62443: []string{"SR 2.8", "SR 3.1"}, SR28: "AL", OCSFClass: 6003, OCSFActivity: 1, PII: 2, Note: "events handed in by a program over the API"},
 	{Name: TypeArchiveWritten, Class: Security, Severity: SeverityInfo, Category: "data", Required: []string{"class", "from", "to", "count", "file", "sha256"}, Row: true, CSF: []string{"PR.DS-11"}, IEC62443: []string{"SR 2.9", "SR 3.9"}, SR28: "AL", OCSFClass: 1008, OCSFActivity: 4, PII: 0, Note: ""},
 	{Name: TypeAssetChange, Class: Security, Severity: SeverityLow, Category: "asset", Required: []string{"assetId", "action", "kind", "zone", "before", "after"}, Row: true, CSF: []string{"ID.AM-01", "ID.AM-08", "DE.CM-01"}, IEC62443: []string{"SR 7.8"}, SR28: "CC", Attack: []string{"T0848", "T0864"}, OCSFClass: 5001, OCSFActivity: 1, PII: 0, Note: "new device raises to medium"},
@@ -340,6 +346,7 @@ var catalogue = [...]TypeInfo{
 	{Name: TypeSessionTimeout, Class: Security, Severity: SeverityInfo, Category: "auth", Required: []string{"userId", "sessionId", "idleSeconds"}, Row: true, CSF: []string{"PR.AA-05"}, IEC62443: []string{"SR 2.5", "SR 2.6"}, SR28: "AC", OCSFClass: 3002, OCSFActivity: 2, PII: 2, Note: "session lock and idle end"},
 	{Name: TypeSignalCounterReset, Class: Manufacturing, Severity: SeverityInfo, Category: "signal", Required: []string{"signal", "value", "previous"}, Row: true, CSF: []string{"DE.CM-09"}, IEC62443: []string{"SR 6.2"}, SR28: "CS", OCSFClass: 0, OCSFActivity: 99, PII: 0, Note: "a counter began anew or ran over"},
 	{Name: TypeSignalCurve, Class: Manufacturing, Severity: SeverityDebug, Category: "signal", Required: []string{"signal", "of"}, Row: true, CSF: []string{"DE.CM-09"}, IEC62443: []string{"SR 6.2"}, SR28: "CS", OCSFClass: 0, OCSFActivity: 99, PII: 0, Note: "the curve after a detection or alarm; linked to it by correlation_id"},
+	{Name: TypeSignalForecast, Class: Manufacturing, Severity: SeverityLow, Category: "signal", Required: []string{"signal", "limit", "state"}, Row: true, CSF: []string{"DE.CM-09", "DE.AE-02"}, IEC62443: []string{"SR 6.2"}, SR28: "CS", Attack: []string{"T0832"}, OCSFClass: 0, OCSFActivity: 99, PII: 0, Note: "a trend will reach a limit, with the interval of the time; and its end: reached, withdrawn"},
 	{Name: TypeSignalInvalid, Class: Manufacturing, Severity: SeverityLow, Category: "signal", Required: []string{"signal", "problem"}, Row: true, CSF: []string{"DE.CM-09"}, IEC62443: []string{"SR 3.5", "SR 6.2"}, SR28: "CS", Attack: []string{"T0832", "T0856"}, OCSFClass: 0, OCSFActivity: 99, PII: 0, Note: "values that can't be used: not a number, infinite, text where numbers were, time running backwards, another unit; and their end"},
 	{Name: TypeSignalLearning, Class: Manufacturing, Severity: SeverityInfo, Category: "signal", Required: []string{"signal", "detector", "state"}, Row: true, CSF: []string{"DE.CM-09"}, IEC62443: []string{"SR 6.2"}, SR28: "CS", OCSFClass: 0, OCSFActivity: 99, PII: 0, Note: "a detector begins to learn, has learnt enough, lost its state, changed its threshold to keep its budget"},
 	{Name: TypeSignalQuality, Class: Manufacturing, Severity: SeverityLow, Category: "signal", Required: []string{"signal", "quality", "previous"}, Row: true, CSF: []string{"DE.CM-09"}, IEC62443: []string{"SR 6.2", "SR 3.7"}, SR28: "CS", Attack: []string{"T0815"}, OCSFClass: 0, OCSFActivity: 99, PII: 0, Note: "a signal turned bad, uncertain or good again (OPC UA status code)"},
@@ -353,6 +360,7 @@ var catalogue = [...]TypeInfo{
 	{Name: TypeSourceLimited, Class: Performance, Severity: SeverityMedium, Category: "source", Required: []string{"source", "what", "wanted", "granted"}, Row: true, CSF: []string{"PR.IR-04", "DE.CM-09"}, IEC62443: []string{"SR 7.1", "SR 2.9"}, SR28: "CS", OCSFClass: 0, OCSFActivity: 99, PII: 0, Note: "server or broker grants less than an outage needs: queue, sessions, items, stored messages"},
 	{Name: TypeSourceRefused, Class: Security, Severity: SeverityMedium, Category: "source", Required: []string{"source", "endpoint", "reason", "remedy"}, Row: true, CSF: []string{"PR.AA-03", "DE.CM-01"}, IEC62443: []string{"SR 1.2", "SR 1.8"}, SR28: "AC", OCSFClass: 4001, OCSFActivity: 5, PII: 0, Note: "server or broker refuses user, certificate, policy or client"},
 	{Name: TypeSourceUntrusted, Class: Security, Severity: SeverityHigh, Category: "source", Required: []string{"source", "endpoint", "subject", "sha256", "reason"}, Row: true, CSF: []string{"PR.AA-03", "PR.AA-04"}, IEC62443: []string{"SR 1.8", "SR 3.1"}, SR28: "AC", Attack: []string{"T0830", "T0848"}, OCSFClass: 4001, OCSFActivity: 5, PII: 0, Note: "certificate of the server is unknown, expired, changed or does not fit its address"},
+	{Name: TypeSpcBaseline, Class: Security, Severity: SeverityLow, Category: "manufacturing", Required: []string{"stationId", "characteristic", "state", "version", "by"}, Row: true, CSF: []string{"PR.PS-01", "DE.CM-09"}, IEC62443: []string{"SR 7.6", "SR 2.12"}, SR28: "CC", Attack: []string{"T0838"}, OCSFClass: 5019, OCSFActivity: 99, PII: 1, Note: "a baseline of a control chart was proposed, approved or frozen, with its numbers: who changed what the charts compare with"},
 	{Name: TypeStationModeChange, Class: Security, Severity: SeverityMedium, Category: "manufacturing", Required: []string{"stationId", "from", "to", "by", "reason"}, Row: true, CSF: []string{"DE.CM-09", "PR.PS-01"}, IEC62443: []string{"SR 2.1", "SR 2.8"}, SR28: "CS", Attack: []string{"T0858"}, OCSFClass: 5019, OCSFActivity: 99, PII: 1, Note: "auto, manual, teach, program, maintenance"},
 	{Name: TypeStationOperation, Class: Manufacturing, Severity: SeverityInfo, Category: "manufacturing", Required: []string{"stationId", "operation", "state", "by"}, Row: true, RequiredType: true, CSF: []string{"DE.CM-09", "PR.PS-04"}, IEC62443: []string{"SR 2.8"}, SR28: "CS", OCSFClass: 0, OCSFActivity: 99, PII: 1, Note: "start, stop, reset, cycle"},
 	{Name: TypeStationProduction, Class: Manufacturing, Severity: SeverityInfo, Category: "manufacturing", Required: []string{"stationId", "from", "to", "source"}, Row: true, CSF: []string{"DE.CM-09", "PR.PS-03"}, IEC62443: []string{"SR 2.8"}, SR28: "CS", OCSFClass: 0, OCSFActivity: 99, PII: 0, Note: "production, break, changeover, maintenance, off, as told by a signal, the calendar or a command; limits are suppressed by design while off or in maintenance"},
