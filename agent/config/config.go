@@ -7,16 +7,19 @@ import "time"
 // Config is the whole agent.yaml. A second file may deliver everything but
 // Station, DataDir and Aggregator.
 type Config struct {
-	Station    string            `yaml:"station" required:"true" doc:"ISA-95 path of this station; default for every source, topic and node" example:"hamburg/body/line3/st07"`
-	DataDir    string            `yaml:"data_dir" required:"true" doc:"folder of the journal, the identity and the certificates" example:"/var/lib/linewatch-agent"`
-	Levels     []string          `yaml:"levels" default:"[site, area, line, cell]" doc:"names of the levels of the station path, for ${station.line}; counted from the end"`
-	Machine    string            `yaml:"machine_file" doc:"facts of the machine by file instead of by reading them (tests, containers): lines name=value with smbios_uuid, disk_serial, mac, machine_id"`
-	Aggregator Aggregator        `yaml:"aggregator" doc:"where events go; enrolment fills in what is left out"`
-	Journal    Journal           `yaml:"journal" doc:"the durable buffer"`
-	OPCUA      []OPCUA           `yaml:"opcua" doc:"OPC UA servers"`
-	MQTT       []MQTT            `yaml:"mqtt" doc:"MQTT brokers (3.1.1)"`
-	Signals    map[string]Signal `yaml:"signals" doc:"watching of named signals"`
-	Log        Log               `yaml:"log" doc:"the program's own log output"`
+	Station    string                    `yaml:"station" required:"true" doc:"ISA-95 path of this station; default for every source, topic and node" example:"hamburg/body/line3/st07"`
+	DataDir    string                    `yaml:"data_dir" required:"true" doc:"folder of the journal, the identity and the certificates" example:"/var/lib/linewatch-agent"`
+	Levels     []string                  `yaml:"levels" default:"[site, area, line, cell]" doc:"names of the levels of the station path, for ${station.line}; counted from the end"`
+	Machine    string                    `yaml:"machine_file" doc:"facts of the machine by file instead of by reading them (tests, containers): lines name=value with smbios_uuid, disk_serial, mac, machine_id"`
+	Aggregator Aggregator                `yaml:"aggregator" doc:"where events go; enrolment fills in what is left out"`
+	Journal    Journal                   `yaml:"journal" doc:"the durable buffer"`
+	OPCUA      []OPCUA                   `yaml:"opcua" doc:"OPC UA servers"`
+	MQTT       []MQTT                    `yaml:"mqtt" doc:"MQTT brokers (3.1.1)"`
+	Signals    map[string]Signal         `yaml:"signals" doc:"what is special about single signals; each named numeric signal is watched without a word here"`
+	Quality    map[string]Characteristic `yaml:"quality" doc:"characteristics of parts that have control charts, by name"`
+	Alerting   Alerting                  `yaml:"alerting" doc:"when what the detectors find becomes an alert"`
+	Detection  Detection                 `yaml:"detection" doc:"watching of all signals, and what the plant is doing"`
+	Log        Log                       `yaml:"log" doc:"the program's own log output"`
 
 	// Dir is the folder of the file; relative paths count from it.
 	Dir string `yaml:"-"`
@@ -34,6 +37,7 @@ type Journal struct {
 	Commit   string        `yaml:"commit" default:"fast" enum:"fast,gentle" doc:"gentle commits at most 10 times a second, for flash disks"`
 	FileSize string        `yaml:"file_size" default:"64MiB" enum:"16MiB,32MiB,64MiB,128MiB" doc:"size of one journal file"`
 	Refill   time.Duration `yaml:"refill_window" default:"168h" doc:"how long receipted events are kept to refill an aggregator that was restored"`
+	KeyLife  time.Duration `yaml:"key_life" default:"8760h" doc:"age at which the key that signs the logs is changed; 0s: only by linewatch-agent journal rotate-key"`
 }
 
 // Log is the agent's own log output.
@@ -145,20 +149,4 @@ type MQTTTopic struct {
 	Equipment  string            `yaml:"equipment" doc:"equipmentId; {name} takes a topic level"`
 	ID         string            `yaml:"id" doc:"path of the message's own identifier" example:"$.id"`
 	Data       map[string]string `yaml:"data" doc:"further fields of event_data: paths or {name}" example:"{productId: $.panel}"`
-}
-
-// Signal configures the watching of one signal.
-type Signal struct {
-	Limits *Limits `yaml:"limits" doc:"limits in ISA-18.2 words"`
-}
-
-// Limits are ISA-18.2 limits of a signal.
-type Limits struct {
-	HiHi     *float64      `yaml:"hihi" doc:"high high limit"`
-	Hi       *float64      `yaml:"hi" doc:"high limit"`
-	Lo       *float64      `yaml:"lo" doc:"low limit"`
-	LoLo     *float64      `yaml:"lolo" doc:"low low limit"`
-	Deadband float64       `yaml:"deadband" doc:"returned only when back by this much"`
-	OnDelay  time.Duration `yaml:"on_delay" doc:"how long beyond the limit before it is raised"`
-	OffDelay time.Duration `yaml:"off_delay" doc:"how long back before it returns"`
 }

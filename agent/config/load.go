@@ -107,10 +107,10 @@ func (c *Config) Validate(r *conf.Report) {
 	}
 	c.checkClients(r)
 	for name, s := range c.Signals {
-		if s.Limits != nil {
-			s.Limits.validate(r, "signals."+name+".limits")
-		}
+		s.validate(r, "signals."+name)
 	}
+	c.Detection.validate(r, "detection")
+	c.validateSPC(r)
 }
 
 // checkClients refuses two sources with one client id at one broker: the broker
@@ -150,12 +150,30 @@ func checkStation(r *conf.Report, path, station string) {
 	}
 }
 
+// reserved are the types that the agent and the aggregator write about their own
+// logs and life: who may publish must not be able to make one. log.cleared is the
+// log of a host.
+func reserved(typ string) bool {
+	switch typ {
+	case event.TypeLogCleared:
+		return false
+	case event.TypeAuditStarted, event.TypeAuditStopped, event.TypeAuditGap, event.TypeAuditStorageWarning,
+		event.TypeAuditCheckpoint, event.TypeAuditVerified, event.TypeSignalSummary, event.TypeIngestQuarantined:
+		return true
+	}
+	return strings.HasPrefix(typ, "log.")
+}
+
 func checkEvent(r *conf.Report, path, typ string) {
 	if typ == "" {
 		return
 	}
 	if !event.ValidType(typ) {
 		r.Add(path+".event", "is no event type: dotted lower-case names such as equipment.status")
+		return
+	}
+	if reserved(typ) {
+		r.Addf(path+".event", "%s is what Linewatch says about itself, and a message must not be taken for it; use a type of the equipment, or x.<owner>.<name>", typ)
 		return
 	}
 	if event.Known(typ) {
@@ -307,23 +325,5 @@ func checkFilter(r *conf.Report, path, match string, levels []string) {
 		case !strings.HasPrefix(part, "{") && strings.ContainsAny(part, "+#"):
 			r.Add(path, "+ and # stand alone between slashes")
 		}
-	}
-}
-
-// validate wants the limits in ascending order.
-func (l *Limits) validate(r *conf.Report, path string) {
-	names := []string{"lolo", "lo", "hi", "hihi"}
-	last, lastName := 0.0, ""
-	for i, v := range []*float64{l.LoLo, l.Lo, l.Hi, l.HiHi} {
-		if v == nil {
-			continue
-		}
-		if lastName != "" && *v <= last {
-			r.Addf(path+"."+names[i], "%s (%g) must be above %s (%g)", names[i], *v, lastName, last)
-		}
-		last, lastName = *v, names[i]
-	}
-	if l.Deadband < 0 || l.OnDelay < 0 || l.OffDelay < 0 {
-		r.Add(path, "deadband and delays must not be negative")
 	}
 }

@@ -51,7 +51,7 @@ func TestTheDocumentedExampleIsValid(t *testing.T) {
 	require.Equal(t, 5*time.Minute, c.OPCUA[0].CoverOutage)
 	require.Equal(t, 1, c.MQTT[0].QoS)
 	require.Equal(t, "$.panel", c.MQTT[0].Topics[0].Data["productId"])
-	require.Equal(t, 2*time.Second, c.Signals["press.temperature"].Limits.OnDelay)
+	require.Equal(t, 2*time.Second, *c.Signals["press.temperature"].Limits.OnDelay)
 	require.Equal(t, []string{"site", "area", "line", "cell"}, c.Levels)
 	require.Equal(t, "64MiB", c.Journal.FileSize)
 }
@@ -74,6 +74,8 @@ func TestEachMistakeIsNamedWithItsPlace(t *testing.T) {
 		{"bad id", head + node(`id: "Line1.Press", as: x`), "no node id"},
 		{"unnamed node", head + node(`id: "i=1"`), "needs as"},
 		{"unknown event", head + node(`id: "i=1", event: equipment.statu`), "did you mean equipment.status"},
+		{"the log's own type", head + node(`id: "i=1", event: log.key`), "log.key is what Linewatch says about itself"},
+		{"the agent's own type", head + broker(`broker: "tcp://h:1"`, `{match: t, event: audit.gap}`), "mqtt[0].topics[0].event: audit.gap is what Linewatch says about itself"},
 		{"map and bits", head + node(`id: "i=1", as: x, map: {0: a}, bits: {texts: f}`), "not both"},
 		{"broker with password", head + broker(`broker: "tcp://u:p@h:1"`, `{match: t, as: x}`), "holds a password"},
 		{"readable password", head + broker(`broker: "tcp://h:1", auth: {user: a, password_file: b}`, `{match: t, as: x}`), "use ssl://"},
@@ -91,6 +93,11 @@ func TestEachMistakeIsNamedWithItsPlace(t *testing.T) {
 			require.ErrorContains(t, err, "agent.yaml:")
 		})
 	}
+}
+
+func TestTheClearedLogOfAHostIsNoTypeOfOurOwn(t *testing.T) {
+	_, err := Parse("agent.yaml", []byte("station: a/b\ndata_dir: /x\n"+node(`id: "i=1", event: log.cleared`)), "/x")
+	require.NoError(t, err)
 }
 
 func opc(more string) string {

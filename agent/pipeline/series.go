@@ -8,7 +8,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/linewatch/linewatch/agent/config"
 	"github.com/linewatch/linewatch/agent/detect"
+	"github.com/linewatch/linewatch/agent/detect/limits"
 	"github.com/linewatch/linewatch/agent/source"
 	"github.com/linewatch/linewatch/shared/event"
 )
@@ -79,7 +81,8 @@ func (k *sink) detectors(p *source.Point) []detect.Detector {
 	cfg := k.p.o.Signals[p.Signal]
 	var out []detect.Detector
 	if cfg.Limits != nil {
-		out = append(out, detect.NewLimits(*cfg.Limits))
+		sig := detect.Signal{Source: p.Source, Station: p.Station, Equipment: p.Equipment, Name: p.Signal, Unit: p.Unit, Kind: cfg.Kind, Texts: p.Map}
+		out = append(out, limits.NewLevel(sig, *cfg.Limits, cfg.Range, config.Chatter{Raises: 3, Within: time.Minute}))
 	}
 	if k.p.o.Detectors != nil {
 		out = append(out, k.p.o.Detectors(p, cfg)...)
