@@ -44,6 +44,8 @@ type Agent struct {
 	started time.Time
 
 	askEvery time.Duration // how often a pending agent asks whether it was approved
+	keyEvery time.Duration // how often the age of the log key is looked at
+	rotating sync.Mutex    // one change of the log key at a time
 
 	trust    *trust
 	journal  *journal.Journal
@@ -56,7 +58,7 @@ type Agent struct {
 
 // New makes an agent; nothing is opened before Run.
 func New(cfg config.Config, log *slog.Logger) *Agent {
-	return &Agent{cfg: cfg, log: log, started: time.Now(), askEvery: askAgain}
+	return &Agent{cfg: cfg, log: log, started: time.Now(), askEvery: askAgain, keyEvery: keyLook}
 }
 
 // Run makes an agent and runs it.
@@ -78,6 +80,9 @@ func (a *Agent) start(ctx context.Context) error {
 	cfg, log := a.cfg, a.log
 	id, err := a.identify(ctx)
 	if err != nil {
+		return err
+	}
+	if err := sealKeys(id, log); err != nil {
 		return err
 	}
 	if a.trust, err = newTrust(id, log); err != nil {
@@ -123,7 +128,7 @@ func OpenJournal(ctx context.Context, cfg config.Config, log *slog.Logger) (*jou
 func openJournal(ctx context.Context, cfg config.Config, id *enrol.Identity, log *slog.Logger, change ...func(*journal.Options)) (*journal.Journal, error) {
 	o := journal.Options{
 		Dir: filepath.Join(cfg.DataDir, "journal"), Gentle: cfg.Journal.Commit == "gentle", Refill: cfg.Journal.Refill,
-		Signer: id.LogKey, AgentID: id.AgentID, Station: cfg.Station, Version: version.String(), Logger: log, Boot: identity.Boot,
+		Signer: id.LogKey(), Next: id.NextLogKey(), AgentID: id.AgentID, Station: cfg.Station, Version: version.String(), Logger: log, Boot: identity.Boot,
 	}
 	size, err := conf.ParseSize(cfg.Journal.FileSize)
 	if err != nil {
@@ -172,6 +177,7 @@ func (a *Agent) run(ctx context.Context) error {
 		listening.Go(func() error { return a.listen(ctx, s) })
 	}
 	listening.Go(func() error { return a.control(ctx) })
+	listening.Go(func() error { a.keyLife(ctx); return nil })
 	a.log.Info("agent is running", "agent", a.trust.id.AgentID, "station", a.cfg.Station, "sources", len(a.sources), "version", version.String())
 	<-ctx.Done()
 	err := listening.Wait()

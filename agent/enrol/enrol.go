@@ -22,6 +22,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/linewatch/linewatch/agent/keystore"
 	"github.com/linewatch/linewatch/shared/durable"
 	"github.com/linewatch/linewatch/shared/evidence"
 	"github.com/linewatch/linewatch/shared/identity"
@@ -95,9 +96,9 @@ func create(dataDir string, st State) (*Identity, error) {
 		return nil, fmt.Errorf("enrol: %w", err)
 	}
 	st.AgentID = evidence.AgentID(key.Public().(ed25519.PublicKey))
-	id := &Identity{dir: dir, State: st, LogKey: key}
-	for name, k := range map[string]crypto.Signer{"log.key": key, "tls.key": tlsKey} {
-		if err := identity.SaveKey(filepath.Join(dir, name), k); err != nil {
+	id := &Identity{dir: dir, State: st, logKey: key}
+	for name, k := range map[string]crypto.Signer{logKeyName: key, tlsKeyName: tlsKey} {
+		if err := keystore.Save(id.path(name), k); err != nil {
 			return nil, fmt.Errorf("enrol: %w", err)
 		}
 	}
@@ -148,10 +149,14 @@ func (id *Identity) Ask(ctx context.Context, version string) (bool, error) {
 	}
 	sum := sha256.Sum256(csr)
 	host, _ := os.Hostname()
+	proof, err := id.LogKey().Sign(rand.Reader, []byte(wire.EnrolProofPrefix+hex.EncodeToString(sum[:])), crypto.Hash(0))
+	if err != nil {
+		return false, fmt.Errorf("enrol: %w", err)
+	}
 	req := wire.EnrolRequest{
 		Token: id.Token, AgentID: id.AgentID, Station: id.Station,
-		PublicKey:   base64.StdEncoding.EncodeToString(id.LogKey.Public().(ed25519.PublicKey)),
-		LogKeyProof: base64.StdEncoding.EncodeToString(ed25519.Sign(id.LogKey, []byte("linewatch enrol\n"+hex.EncodeToString(sum[:])))),
+		PublicKey:   base64.StdEncoding.EncodeToString(id.PublicKey()),
+		LogKeyProof: base64.StdEncoding.EncodeToString(proof),
 		CSR:         string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr})),
 		Machine:     id.Machine, Host: host, Version: version,
 		Predecessor: id.Predecessor, Reason: id.Reason,
@@ -168,7 +173,7 @@ func (id *Identity) Ask(ctx context.Context, version string) (bool, error) {
 }
 
 func (id *Identity) request() ([]byte, error) {
-	key, err := identity.LoadKey(filepath.Join(id.dir, "tls.key"))
+	key, err := keystore.Load(id.path(tlsKeyName))
 	if err != nil {
 		return nil, fmt.Errorf("enrol: %w", err)
 	}

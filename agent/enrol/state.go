@@ -5,19 +5,21 @@
 // The folder <data_dir>/identity holds:
 //
 //	agent.json       who this agent is, the machine it was enrolled on, urls, scope, cosigners
-//	log.key          Ed25519 key that signs the logs (0600)
+//	log.key          Ed25519 key that signs the logs (0600, see keystore)
+//	log.key.next     the key that follows it, from before the change until after
 //	tls.key tls.crt  key and certificate of the mTLS connection
 //	ca.pem           the aggregator's CA, pinned at enrolment
 //	pseudonyms.json  keys that turn user names into pseudonyms (0600)
 package enrol
 
 import (
-	"crypto/ed25519"
+	"crypto"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/linewatch/linewatch/shared/durable"
@@ -25,8 +27,9 @@ import (
 	"github.com/linewatch/linewatch/shared/wire"
 )
 
-// ErrNotEnrolled means that the data folder holds no identity yet.
-var ErrNotEnrolled = errors.New("not enrolled: run linewatch-agent enrol --config agent.yaml --token-file FILE")
+// ErrNotEnrolled means that the data folder holds no identity yet. Who knows the
+// configuration file adds how to enrol with it.
+var ErrNotEnrolled = errors.New("not enrolled")
 
 // minAgree is how many of the recorded facts of the machine must still hold.
 const minAgree = 2
@@ -45,13 +48,17 @@ type State struct {
 	Token       string          `json:"token,omitempty"` // until the agent is admitted, and for a follower on changed hardware
 	Predecessor string          `json:"predecessor,omitempty"`
 	Since       time.Time       `json:"since"`
+	KeySince    time.Time       `json:"key_since,omitzero"` // when the log key was last changed
 }
 
 // Identity is a loaded identity. Its methods may be called concurrently.
 type Identity struct {
 	dir string
 	State
-	LogKey ed25519.PrivateKey
+
+	keys   sync.Mutex
+	logKey crypto.Signer // Ed25519
+	next   crypto.Signer // nil without a change that was begun
 }
 
 func folder(dataDir string) string { return filepath.Join(dataDir, "identity") }
@@ -70,15 +77,14 @@ func Load(dataDir string) (*Identity, error) {
 	if err := json.Unmarshal(text, &id.State); err != nil {
 		return nil, fmt.Errorf("identity: %s is damaged: %w (restore it, or remove the folder and enrol again)", dir, err)
 	}
-	key, err := identity.LoadKey(filepath.Join(dir, "log.key"))
-	if err != nil {
-		return nil, fmt.Errorf("identity: %w", err)
+	if id.logKey, err = loadLogKey(id.path(logKeyName)); err != nil {
+		return nil, err
 	}
-	ed, ok := key.(ed25519.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("identity: %s is no Ed25519 key", filepath.Join(dir, "log.key"))
+	if _, err := os.Stat(id.path(nextKeyName)); err == nil {
+		if id.next, err = loadLogKey(id.path(nextKeyName)); err != nil {
+			return nil, err
+		}
 	}
-	id.LogKey = ed
 	return id, nil
 }
 

@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/linewatch/linewatch/agent/keystore"
 	"github.com/linewatch/linewatch/shared/durable"
 	"github.com/linewatch/linewatch/shared/identity"
 	"github.com/linewatch/linewatch/shared/version"
@@ -108,7 +109,7 @@ func (id *Identity) Transport(proxy string) (*http.Transport, error) {
 }
 
 func (id *Identity) certificate() (*tls.Certificate, error) {
-	key, err := identity.LoadKey(filepath.Join(id.dir, "tls.key"))
+	key, err := keystore.Load(id.path(tlsKeyName))
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +139,7 @@ func (id *Identity) CertificateUntil() (time.Time, error) {
 
 // Renew asks for a new certificate over the mTLS connection and puts it in place.
 func (id *Identity) Renew(ctx context.Context, client *http.Client) error {
-	key, err := identity.LoadKey(filepath.Join(id.dir, "tls.key"))
+	key, err := keystore.Load(id.path(tlsKeyName))
 	if err != nil {
 		return fmt.Errorf("renew: %w", err)
 	}

@@ -43,7 +43,7 @@ func FuzzPages(f *testing.F) {
 			return
 		}
 		for id, rec := range st.logs {
-			_ = verifyLog(p, id, rec)
+			_, _ = verifyLog(p, id, rec)
 			w := walker{p: p, left: p.high + 1, lenient: true, fn: func(uint32, []byte, []byte) (bool, error) { return true, nil }}
 			if bucket, err := p.bucket(leafPrefix + id); err == nil {
 				_, err = w.tree(bucket)

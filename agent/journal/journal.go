@@ -55,10 +55,13 @@ type Options struct {
 	// until the disk itself is full; 0 = 64 MiB, negative = none.
 	Ballast int64
 
-	Signer  crypto.Signer // Ed25519; signs all logs of this agent
-	AgentID string        // see evidence.AgentID
-	Station string        // of the journal's own events
-	Version string        // of the program, for metadata.agent
+	Signer crypto.Signer // Ed25519; signs all logs of this agent
+	// Next is the key of a change that may have been cut off: it is taken instead of
+	// Signer when the newest file says that it is in use. Usually nil.
+	Next    crypto.Signer
+	AgentID string // see evidence.AgentID
+	Station string // of the journal's own events
+	Version string // of the program, for metadata.agent
 
 	Logger *slog.Logger
 	Now    func() time.Time
@@ -132,6 +135,7 @@ type Journal struct {
 	pending  []source.Position // positions without events, for the next commit
 	oldest   time.Time         // of pending
 	lastWork time.Time         // of the last commit, for gentle
+	halved   bool              // the newest file had a damaged meta page when it was opened
 	doubt    *batch            // failed, and perhaps on disk
 	retryAt  time.Time         // before this time a failed live file isn't tried again
 	commits  uint64
@@ -207,6 +211,16 @@ func keyID(pub ed25519.PublicKey) string {
 	sum := sha256.Sum256(pub)
 	return hex.EncodeToString(sum[:])
 }
+
+// KeyID is the hex SHA-256 of the public key that signs now.
+func (j *Journal) KeyID() string {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	return j.keyID
+}
+
+// KeyIDOf is the id of a public key as KeyID and the files give it.
+func KeyIDOf(pub ed25519.PublicKey) string { return keyID(pub) }
 
 // Close writes the last heartbeat, waits for the writer and closes the files.
 func (j *Journal) Close() error {

@@ -23,6 +23,39 @@ func (j *Journal) ChangeKey(ctx context.Context, signer crypto.Signer, reason st
 	return j.do(ctx, func() error { return j.changeKey(signer, pub, reason) })
 }
 
+// adoptKey takes Options.Next when the newest file says that the change to it was
+// committed: all active logs changed in one transaction.
+func (j *Journal) adoptKey(logs map[string]logRecord) error {
+	if j.opts.Next == nil {
+		return nil
+	}
+	pub, ok := j.opts.Next.Public().(ed25519.PublicKey)
+	if !ok {
+		return fmt.Errorf("next signing key is %T, need Ed25519", j.opts.Next.Public())
+	}
+	for _, rec := range logs {
+		if n := len(rec.Keys); rec.State == stateActive && n > 0 && rec.Keys[n-1].ID == keyID(pub) {
+			j.opts.Signer, j.pub, j.keyID = j.opts.Next, pub, keyID(pub)
+			return nil
+		}
+	}
+	return nil
+}
+
+// KeyReceipted says whether the aggregator has confirmed the newest key change in
+// every active log. Until then the key before is still needed: if the newest file
+// is lost, the logs are succeeded under a key that the aggregator knows.
+func (j *Journal) KeyReceipted() bool {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	for _, l := range j.active {
+		if l.receipt.size < l.rec.Keys[len(l.rec.Keys)-1].After {
+			return false
+		}
+	}
+	return true
+}
+
 func (j *Journal) changeKey(signer crypto.Signer, pub ed25519.PublicKey, reason string) error {
 	b := &batch{}
 	old := map[*logState][]keyRecord{}

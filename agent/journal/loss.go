@@ -30,6 +30,9 @@ func (j *Journal) afterLoss(ctx context.Context, cause error, newest, marker str
 		last = max(last, j.files[i].seq)
 	}
 	if st != nil {
+		if err := j.adoptKey(st.logs); err != nil {
+			return err
+		}
 		for id, rec := range st.logs {
 			if err := j.adoptLog(id, rec, st.tails[id], st.receipts[id]); err != nil {
 				j.log.Error("log can't be inherited", "log", rec.Origin, "error", err)

@@ -11,7 +11,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/linewatch/linewatch/shared/durable"
+	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
 )
 
@@ -44,6 +47,14 @@ func (j *Journal) load(ctx context.Context) error {
 	if newest != "" && newest < marker {
 		names, newest = append(names, newest), ""
 	}
+	if n := len(names); n > 0 && newest > marker && marker == names[n-1] && j.unused(newest) {
+		// Made, and given up or overtaken by a crash before it was named: what came
+		// after is in the file before.
+		if err := durable.RemoveAll(filepath.Join(j.opts.Dir, newest)); err != nil {
+			return err
+		}
+		newest, names = marker, names[:n-1]
+	}
 	for _, name := range names {
 		j.files = append(j.files, j.listed(name))
 	}
@@ -61,9 +72,53 @@ func (j *Journal) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	j.dropUnused()
 	j.findMissing()
 	j.settle()
 	return nil
+}
+
+// unused says whether a file holds no leaf: it was made and never written to.
+func (j *Journal) unused(name string) bool {
+	err := withPages(filepath.Join(j.opts.Dir, name), func(p *pages) error {
+		h, err := readHeader(p)
+		if err != nil {
+			return err
+		}
+		for id := range h.logs {
+			bucket, err := p.bucket(leafPrefix + id)
+			if errors.Is(err, errAbsent) {
+				continue
+			}
+			if err == nil {
+				err = bucket.scan(nil, func(uint32, []byte, []byte) (bool, error) { return false, errUsed })
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return err == nil
+}
+
+// errUsed ends the search for a leaf.
+var errUsed = errors.New("has leaves")
+
+// dropUnused takes files out that were made and given up because something
+// failed, and could not be removed then: the file behind such a one does not name
+// it as the one before.
+func (j *Journal) dropUnused() {
+	for i := len(j.files) - 2; i >= 0; i-- {
+		f, next := j.files[i], j.files[i+1]
+		if f.suspect || f.bad != nil || next.prev == 0 || next.prev >= f.seq || !j.unused(filepath.Base(f.path)) {
+			continue
+		}
+		if err := durable.RemoveAll(f.path); err != nil {
+			j.log.Warn("unused journal file not removed", "file", filepath.Base(f.path), "error", err)
+		}
+		j.files = slices.Delete(j.files, i, i+1)
+	}
 }
 
 // settle finishes what a crash or a change outside left: unfinished copies,
@@ -83,6 +138,7 @@ func (j *Journal) settle() {
 		}
 	}
 	j.report("repair", j.repair())
+	j.reportHalved()
 	j.beat("start")
 	j.reportRefused()
 }
@@ -159,6 +215,8 @@ func (j *Journal) listed(name string) *fileInfo {
 // loadNewest opens the newest file, re-hashes its end and takes over its state.
 func (j *Journal) loadNewest(name string) error {
 	path := filepath.Join(j.opts.Dir, name)
+	halved := false // bbolt goes on with the other meta page and says nothing
+	_ = withPages(path, func(p *pages) error { halved = p.halved; return nil })
 	db, err := openBolt(path, j.opts.MaxFile)
 	if err != nil {
 		if !errors.Is(err, ErrLocked) && !errors.Is(err, os.ErrPermission) {
@@ -172,8 +230,23 @@ func (j *Journal) loadNewest(name string) error {
 		l.close()
 		return err
 	}
-	j.live = l
+	j.live, j.halved = l, halved
 	return j.adopt(st, path)
+}
+
+// reportHalved declares what a damaged meta page may have hidden: the commit that
+// it spoke for. If it was sent, the aggregator's answer shows it.
+func (j *Journal) reportHalved() {
+	if !j.halved {
+		return
+	}
+	f := j.files[len(j.files)-1]
+	j.log.Error("meta page of the newest journal file is damaged", "file", filepath.Base(f.path))
+	now := j.opts.Now().UTC().Format(time.RFC3339Nano)
+	j.raise(event.TypeAuditGap, map[string]any{
+		"source": "journal", "cause": "damaged_meta_page", "file": filepath.Base(f.path),
+		"from": f.created.UTC().Format(time.RFC3339Nano), "to": now, "lost": "at most the last commit",
+	})
 }
 
 // state reads and checks everything of the live file that is not history.
@@ -196,6 +269,9 @@ func (j *Journal) adopt(st *fileState, path string) error {
 	})
 	j.positions, j.holes, j.bad = st.positions, st.holes, st.bad
 	j.knownBad(j.files)
+	if err := j.adoptKey(st.logs); err != nil {
+		return err
+	}
 	if st.refused != nil {
 		j.refused.restore(*st.refused)
 	}

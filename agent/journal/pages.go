@@ -44,6 +44,7 @@ type pages struct {
 	root     uint64
 	txid     uint64
 	high     uint64 // first page number never used
+	halved   bool   // the other meta page is not valid: this may not be the last commit
 }
 
 // openPages reads the meta pages and takes the newer valid one.
@@ -56,12 +57,17 @@ func openPages(src io.ReaderAt, size int64) (*pages, error) {
 func openPagesAt(src io.ReaderAt, size int64, txid uint64) (*pages, error) {
 	best := (*pages)(nil)
 	for _, pageSize := range []int64{4096, 8192, 16384, 32768, 65536} {
+		valid := 0
 		for i := range int64(2) {
 			m, err := readMeta(src, size, i*pageSize)
-			if err == nil && m.pageSize == pageSize && (best == nil || m.txid > best.txid || m.txid == txid) {
+			if err != nil || m.pageSize != pageSize {
+				continue
+			}
+			valid++
+			if best == nil || m.txid > best.txid || m.txid == txid {
 				best = m
 			}
-			if best != nil && best.txid == txid {
+			if txid != 0 && best.txid == txid {
 				return best, nil
 			}
 		}
@@ -69,6 +75,7 @@ func openPagesAt(src io.ReaderAt, size int64, txid uint64) (*pages, error) {
 			return nil, errOvertaken
 		}
 		if best != nil {
+			best.halved = valid < 2
 			return best, nil
 		}
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // recentBytes bounds the commits kept in memory for a connected forwarder.
-const recentBytes = 8 << 20
+const recentBytes = 2 << 20
 
 // ErrUnbridgeable: the leaves asked for are gone and nothing on disk can take
 // their place; the log needs a successor.

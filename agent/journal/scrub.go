@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -90,28 +91,51 @@ func (j *Journal) verifyFile(f *fileInfo, stop <-chan struct{}) error {
 		return err
 	}
 	for id, rec := range h.logs {
-		if err := verifyLog(p, id, rec); err != nil {
+		size, err := verifyLog(p, id, rec)
+		if err != nil {
 			return err
+		}
+		if end, ok := j.endAfter(f, id); ok && size != end {
+			return fmt.Errorf("log %s ends at %d, the next file begins at %d: %w", rec.Origin, size, end, errDamaged)
 		}
 	}
 	return nil
 }
 
-// verifyLog re-hashes a log in a file from its start.
-func verifyLog(p *pages, id string, rec logRecord) error {
+// endAfter is where the files behind f say that a log ended in it; ok is false
+// when none does.
+func (j *Journal) endAfter(f *fileInfo, id string) (end uint64, ok bool) {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	for i, g := range j.files {
+		if g != f {
+			continue
+		}
+		for _, h := range j.files[i+1:] {
+			if rec, ok := h.logs[id]; ok {
+				return rec.Start, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// verifyLog re-hashes a log in a file from its start and returns where it ends.
+func verifyLog(p *pages, id string, rec logRecord) (uint64, error) {
 	t, err := startOf(rec)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	bucket, err := p.bucket(leafPrefix + id)
 	if errors.Is(err, errAbsent) {
-		return nil
+		return rec.Start, nil
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	w := walk{origin: rec.Origin, front: t.front}
-	return w.over(bucket, rec.Start)
+	err = w.over(bucket, rec.Start)
+	return w.front.End, err
 }
 
 // slowReader pauses so that reading disturbs nobody.

@@ -93,6 +93,9 @@ func check(req wire.EnrolRequest) (candidate, error) {
 	if err := checkMachine(req.Machine); err != nil {
 		return bad(err.Error())
 	}
+	if len(req.Machine) < identity.MinAgree {
+		return bad(fmt.Sprintf("needs %d facts of the machine, has %d: without them a copy could not be told from the original", identity.MinAgree, len(req.Machine)))
+	}
 	if len(req.Host) > 255 || len(req.Version) > 100 || len(req.Reason) > 1000 || len(req.Predecessor) > 64 {
 		return bad("a text is too long")
 	}
@@ -111,10 +114,12 @@ func checkMachine(facts map[string]string) error {
 	return nil
 }
 
-// sameMachine: at least two of the recorded facts agree, or all if there are fewer.
+// sameMachine: at least two of the recorded facts agree. Where fewer were
+// recorded nothing tells machines apart, so that none is the same: check lets no
+// such agent in.
 func sameMachine(now, recorded map[string]string) bool {
 	agree, _ := identity.Facts(now).Agree(recorded)
-	return agree >= min(identity.MinAgree, len(recorded))
+	return agree >= identity.MinAgree
 }
 
 // newcomer makes the record of an agent not seen before: by a token, or as the
@@ -230,7 +235,7 @@ func (s *Service) again(ctx context.Context, a store.Agent, c candidate, from Ca
 		return wire.EnrolResponse{AgentID: a.ID, Pending: true, Reason: a.Reason}, nil
 	}
 	if sameKey && len(a.Certificate) > 0 && s.now().Add(RenewBefore).Before(a.NotAfter) {
-		return s.response(a)
+		return s.repeat(a, c, from)
 	}
 	tok, err := s.token(ctx, secretOf(c.req.Token))
 	if err != nil {
@@ -249,6 +254,19 @@ func (s *Service) again(ctx context.Context, a store.Agent, c candidate, from Ca
 	}
 	a.Scope, a.TokenHash, a.CSR = scope, tok.Hash, []byte(c.req.CSR)
 	return s.welcome(ctx, a, c, tok, "token "+tokenID(tok)+", enrolled again")
+}
+
+// repeat answers a request whose first answer may have been lost. A request is no
+// secret and may be replayed by somebody else: without the token that admitted the
+// agent, or its certificate, the answer holds no pseudonym keys; the agent itself
+// gets them with its first status call.
+func (s *Service) repeat(a store.Agent, c candidate, from Caller) (wire.EnrolResponse, error) {
+	res, err := s.response(a)
+	hash := identity.SecretHash(secretOf(c.req.Token))
+	if from.Agent.ID != a.ID && subtle.ConstantTimeCompare([]byte(hash), []byte(a.TokenHash)) != 1 {
+		res.Pseudonyms = nil
+	}
+	return res, err
 }
 
 // keyInfo is the public key of a stored certificate request, nil without one.

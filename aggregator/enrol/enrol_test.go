@@ -62,6 +62,25 @@ func TestATokenAdmitsWithinItsScopeAndUses(t *testing.T) {
 	r.Event("ingest.rejected", func(e map[string]any) bool { return e["reason"] == "enrolment refused" })
 }
 
+// A request can be replayed by whoever saw it; it proves nothing about who sends it now.
+func TestAReplayedRequestWithoutItsTokenGetsNoPseudonymKeys(t *testing.T) {
+	r := ingesttest.New(t)
+	a := stranger(r, "st07")
+	req, _ := ingesttest.Request(t, a, r.Token("hamburg/body/**", 1), "hamburg/body/line3/st07", "st07")
+	status, answer := ingesttest.Ask(t, a, req)
+	require.Equal(t, http.StatusOK, status)
+	require.NotEmpty(t, answer.Pseudonyms)
+	_, same := ingesttest.Ask(t, a, req)
+	require.NotEmpty(t, same.Pseudonyms, "the answer was lost: the token tells who asks again")
+	for _, token := range []string{"", "guess", r.Token("**", 1)} {
+		req.Token = token
+		status, replayed := ingesttest.Ask(t, a, req)
+		require.Equal(t, http.StatusOK, status)
+		require.Equal(t, answer.Certificate, replayed.Certificate, "useless without its key")
+		require.Empty(t, replayed.Pseudonyms)
+	}
+}
+
 func TestWrongTokensAreRefused(t *testing.T) {
 	r := ingesttest.New(t)
 	a := stranger(r, "st07")
@@ -97,6 +116,10 @@ func TestARequestMustProveItsKeys(t *testing.T) {
 		"no CSR":                  func(q *wire.EnrolRequest) { q.CSR = "hello" },
 		"facts that are no hashes": func(q *wire.EnrolRequest) {
 			q.Machine = map[string]string{"mac": "00:11:22:33:44:55"}
+		},
+		"no facts of the machine": func(q *wire.EnrolRequest) { q.Machine = nil },
+		"a single fact of the machine": func(q *wire.EnrolRequest) {
+			q.Machine = map[string]string{"mac": q.Machine["mac"]}
 		},
 	} {
 		req := good

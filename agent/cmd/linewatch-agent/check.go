@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ type findings struct {
 	OPCUA      []opcua.Report `json:"opcua"`
 	MQTT       []mqtt.Report  `json:"mqtt"`
 	Aggregator string         `json:"aggregator"`
-	ClockMS    int64          `json:"clock_offset_ms"`
+	ClockMS    *int64         `json:"clock_offset_ms"` // null: not known
 	Faults     []string       `json:"faults"`
 	Warnings   []string       `json:"warnings"`
 	PerSecond  float64        `json:"messages_per_second"`
@@ -58,7 +59,7 @@ func (a *app) checkCommand() *cobra.Command {
 		f.files(cfg)
 		if !offline {
 			f.sources(cmd.Context(), cfg, listen)
-			f.aggregator(cmd.Context(), cfg)
+			a.checkAggregator(cmd.Context(), cfg, f)
 		}
 		f.predict()
 		if a.json {
@@ -69,7 +70,7 @@ func (a *app) checkCommand() *cobra.Command {
 			f.print(cmd.OutOrStdout(), offline)
 		}
 		if len(f.Faults) > 0 {
-			return fmt.Errorf("%d faults", len(f.Faults))
+			return errors.New(counted(len(f.Faults), "fault"))
 		}
 		return nil
 	}}
@@ -82,10 +83,22 @@ func (f *findings) fault(format string, args ...any) {
 	f.Faults = append(f.Faults, fmt.Sprintf(format, args...))
 }
 
+// counted is "1 fault", "2 faults".
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
 func (f *findings) disk(cfg config.Config) {
 	size, err := journal.DiskSize(cfg.DataDir)
 	if err != nil {
-		f.fault("data_dir: %v", err)
+		f.fault("data_dir: %s can't be made: %v; name another folder, or make it and give it to the user of the service", cfg.DataDir, err)
+		return
+	}
+	if size == 0 {
+		f.fault("data_dir: %s is on a file system without room for files; name a folder on a disk", cfg.DataDir)
 		return
 	}
 	f.Disk.Bytes = size
@@ -164,12 +177,12 @@ func (f *findings) sources(ctx context.Context, cfg config.Config, listen time.D
 	}
 }
 
-func (f *findings) aggregator(ctx context.Context, cfg config.Config) {
+func (a *app) checkAggregator(ctx context.Context, cfg config.Config, f *findings) {
 	id, err := enrol.Load(cfg.DataDir)
 	switch {
 	case errors.Is(err, enrol.ErrNotEnrolled):
 		f.Aggregator = "not enrolled yet"
-		f.Warnings = append(f.Warnings, err.Error())
+		f.Warnings = append(f.Warnings, a.hint(err).Error())
 		return
 	case err != nil:
 		f.fault("identity: %v", err)
@@ -187,7 +200,8 @@ func (f *findings) aggregator(ctx context.Context, cfg config.Config) {
 		f.fault("aggregator: %v", err)
 		return
 	}
-	f.Aggregator, f.ClockMS = "reached at "+url, offset.Milliseconds()
+	ms := offset.Milliseconds()
+	f.Aggregator, f.ClockMS = "reached at "+url, &ms
 	if offset.Abs() > time.Minute {
 		f.Warnings = append(f.Warnings, fmt.Sprintf("this station's clock is wrong by %s; events carry it as it is, and the offset beside it", offset.Round(time.Second)))
 	}
@@ -206,7 +220,12 @@ func (f *findings) predict() {
 }
 
 func (f *findings) print(out printer, offline bool) {
-	fmt.Fprintf(out, "configuration  %s is valid\ndisk           %d GiB, of which the journal may take %d MiB\n", f.Config, f.Disk.Bytes>>30, f.Disk.Quota>>20)
+	fmt.Fprintf(out, "configuration  %s is valid\n", f.Config)
+	if f.Disk.Bytes > 0 {
+		fmt.Fprintf(out, "disk           %.1f GiB, of which the journal may take %d MiB\n", float64(f.Disk.Bytes)/(1<<30), f.Disk.Quota>>20)
+	} else {
+		fmt.Fprint(out, "disk           not known, see the fault below\n")
+	}
 	for _, r := range f.OPCUA {
 		fmt.Fprintf(out, "opcua          %s at %s: %s, %s, %s, clock offset %s\n", r.Name, r.Endpoint, r.Security, r.Product, r.State, r.ClockOffset.Round(time.Millisecond))
 		for _, g := range r.Groups {
@@ -225,7 +244,11 @@ func (f *findings) print(out printer, offline bool) {
 		}
 	}
 	if !offline {
-		fmt.Fprintf(out, "aggregator     %s, clock offset %d ms\n", f.Aggregator, f.ClockMS)
+		offset := "clock offset not known"
+		if f.ClockMS != nil {
+			offset = fmt.Sprintf("clock offset %d ms", *f.ClockMS)
+		}
+		fmt.Fprintf(out, "aggregator     %s, %s\n", cmp.Or(f.Aggregator, "not reached"), offset)
 	}
 	if f.HoursLeft > 0 {
 		fmt.Fprintf(out, "prediction     %.1f MiB a day at the rate just seen; the journal covers %.0f hours without the aggregator\n", f.PerDay/(1<<20), f.HoursLeft)

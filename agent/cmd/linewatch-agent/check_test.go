@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -38,6 +40,23 @@ func TestCheckWithEverythingDownNamesEachPlaceOnce(t *testing.T) {
 	require.Len(t, f.Faults, 3)
 	require.Contains(t, out, `"opcua": []`)
 	require.Contains(t, out, `"mqtt": []`)
+}
+
+func TestCheckSaysWhatItDoesNotKnow(t *testing.T) {
+	s := newStation(t)
+	out := s.ok("check")
+	require.Contains(t, out, "aggregator     not enrolled yet, clock offset not known\n")
+	require.Contains(t, out, "run linewatch-agent enrol --config "+s.path("agent.yaml")+" --token-file FILE")
+	require.Contains(t, s.ok("check", "--json"), `"clock_offset_ms": null`)
+	if runtime.GOOS != "linux" {
+		return
+	}
+	s.file("agent.yaml", strings.Replace(common, "data_dir: data", "data_dir: /proc/linewatch", 1))
+	code, out, errOut := s.run("check", "--offline")
+	require.Equal(t, cli.ExitFailed, code)
+	require.Equal(t, "1 fault\n", errOut)
+	require.Contains(t, out, "disk           not known")
+	require.Contains(t, out, "FAULT          data_dir: /proc/linewatch can't be made")
 }
 
 func TestCheckTellsWhoElseReadsAPassword(t *testing.T) {
@@ -95,6 +114,8 @@ func TestOPCUACommandsOnAClosedPort(t *testing.T) {
 		s.fails(cli.ExitFailed, append([]string{"opcua"}, args...), "127.0.0.1:1", "refused")
 	}
 	s.fails(cli.ExitUsage, []string{"opcua", "browse", "pres"}, "pres", "opc.tcp://host:port", s.path("agent.yaml"))
+	// Without a configuration: what is asked needs no certificates.
+	s.fails(cli.ExitFailed, []string{"--config", s.path("none"), "opcua", "endpoints", "opc.tcp://127.0.0.1:1"}, "127.0.0.1:1", "refused")
 	s.fails(cli.ExitUsage, []string{"--config", s.path("none"), "opcua", "browse", "opc.tcp://127.0.0.1:1"}, "--pki")
 }
 

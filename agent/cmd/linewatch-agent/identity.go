@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"time"
@@ -103,7 +102,7 @@ func (a *app) ask(cmd *cobra.Command, id *enrol.Identity, wait time.Duration) er
 		case <-time.After(2 * time.Second):
 		}
 	}
-	pub := id.LogKey.Public().(ed25519.PublicKey)
+	pub := id.PublicKey()
 	if a.json {
 		return cli.JSON(out, map[string]any{"agent_id": id.AgentID, "station": id.Station, "scope": id.Scope, "fingerprint": evidence.Fingerprint(pub), "urls": id.URLs})
 	}

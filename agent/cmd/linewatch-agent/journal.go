@@ -26,7 +26,8 @@ func (a *app) journalCommand() *cobra.Command {
 
 // openJournal opens the journal of an agent that does not run.
 func (a *app) openJournal(ctx context.Context, cfg config.Config) (*journal.Journal, error) {
-	return agent.OpenJournal(ctx, cfg, cli.Logger(discard{}, "error"))
+	j, err := agent.OpenJournal(ctx, cfg, cli.Logger(discard{}, "error"))
+	return j, a.hint(err)
 }
 
 type discard struct{}
@@ -150,10 +151,22 @@ func (a *app) signalsCommand() *cobra.Command {
 		}
 		rows := make([][]string, len(list))
 		for i, s := range list {
-			rows[i] = []string{s.Source, s.Signal, fmt.Sprint(s.Value), s.Unit, s.Quality, s.At.Format("15:04:05.000"), strconv.FormatFloat(s.Rate, 'g', 3, 64), s.Item}
+			rows[i] = []string{s.Source, s.Signal, shownValue(s), s.Unit, s.Quality, s.At.Format("15:04:05.000"), strconv.FormatFloat(s.Rate, 'g', 3, 64), s.Item}
 		}
 		return cli.Table(cmd.OutOrStdout(), []string{"SOURCE", "SIGNAL", "VALUE", "UNIT", "QUALITY", "AT", "PER S", "ITEM"}, rows)
 	}}
+}
+
+// shownValue is the newest value; an event without a value of its own (a JSON
+// message) shows as the type that it makes.
+func shownValue(s pipeline.Signal) string {
+	switch {
+	case s.Value != nil:
+		return fmt.Sprint(s.Value)
+	case s.Event != "":
+		return "(" + s.Event + ")"
+	}
+	return "-"
 }
 
 // showFiles prints one line per file and fails when one is damaged.

@@ -128,7 +128,7 @@ func TestADataDirThatIsNoFolderIsNamed(t *testing.T) {
 func TestWithoutEnrolmentEveryCommandSaysHowToEnrol(t *testing.T) {
 	s := newStation(t)
 	for _, args := range [][]string{{"run"}, {"journal", "stat"}, {"journal", "tail"}, {"journal", "verify"}, {"journal", "export", "--dir", s.path("out")}} {
-		s.fails(cli.ExitFailed, args, "not enrolled: run linewatch-agent enrol")
+		s.fails(cli.ExitFailed, args, "not enrolled: run linewatch-agent enrol --config "+s.path("agent.yaml")+" --token-file FILE")
 		_, _, errOut := s.run(args...)
 		require.NotContains(t, errOut, "locked")
 	}

@@ -24,6 +24,7 @@ import (
 type target struct {
 	policy, mode, user, passwordFile, pki string
 	insecure                              bool
+	open                                  bool // the question needs no certificates
 }
 
 func (t *target) flags(cmd *cobra.Command) {
@@ -57,7 +58,7 @@ func (a *app) server(cmd *cobra.Command, t *target, what string) (config.OPCUA, 
 		}
 		return config.OPCUA{}, opts, cli.Usage("%s is neither an address opc.tcp://host:port nor an opcua source of %s", what, a.file)
 	}
-	if opts.PKI == "" {
+	if opts.PKI == "" && !t.open {
 		return config.OPCUA{}, opts, cli.Usage("name the folder of certificates with --pki, or the configuration with --config")
 	}
 	s := config.OPCUA{
@@ -77,7 +78,7 @@ func (a *app) opcuaCommand() *cobra.Command {
 }
 
 func (a *app) endpoints() *cobra.Command {
-	t := &target{}
+	t := &target{open: true}
 	cmd := &cobra.Command{Use: "endpoints URL", Short: "What a server offers (nothing of it is authenticated)", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
 		s, opts, err := a.server(cmd, t, args[0])
 		if err != nil {

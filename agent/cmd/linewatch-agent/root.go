@@ -13,6 +13,7 @@ import (
 	"github.com/linewatch/linewatch/agent"
 	"github.com/linewatch/linewatch/agent/config"
 	"github.com/linewatch/linewatch/agent/control"
+	"github.com/linewatch/linewatch/agent/enrol"
 	"github.com/linewatch/linewatch/agent/service"
 	"github.com/linewatch/linewatch/shared/cli"
 	"github.com/linewatch/linewatch/shared/version"
@@ -67,6 +68,14 @@ func (a *app) config() (config.Config, error) {
 	return cfg, nil
 }
 
+// hint adds the command that enrols, with the file in use, where it is missing.
+func (a *app) hint(err error) error {
+	if errors.Is(err, enrol.ErrNotEnrolled) {
+		return fmt.Errorf("%w: run linewatch-agent enrol --config %s --token-file FILE", err, a.file)
+	}
+	return err
+}
+
 func (a *app) runCommand() *cobra.Command {
 	return &cobra.Command{Use: "run", Short: "Run the agent until SIGTERM (the service does this)", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		cfg, err := a.config()
@@ -74,7 +83,7 @@ func (a *app) runCommand() *cobra.Command {
 			return err
 		}
 		log := cli.Logger(cmd.ErrOrStderr(), cfg.Log.Level)
-		return service.Run(cmd.Context(), func(ctx context.Context) error { return agent.Run(ctx, cfg, log) })
+		return a.hint(service.Run(cmd.Context(), func(ctx context.Context) error { return agent.Run(ctx, cfg, log) }))
 	}}
 }
 

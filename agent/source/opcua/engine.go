@@ -50,10 +50,11 @@ type engine struct {
 	flights    int // publish requests that the server takes
 	lastServer string
 	lostSince  time.Time
-	told       string         // the refusal last told as an event
-	insecure   bool           // the open channel was told as an event
-	expiry     map[string]int // days of the certificates told last
-	worked     bool           // the attempt got as far as publishing
+	told       string            // the refusal last told as an event
+	insecure   bool              // the open channel was told as an event
+	expiry     map[string]int    // days of the certificates told last
+	items      map[string]string // reasons told of lines that can't be read
+	worked     bool              // the attempt got as far as publishing
 }
 
 // refusal is trouble that needs a person; the reason says what to do.

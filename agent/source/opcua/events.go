@@ -10,6 +10,7 @@ import (
 	"github.com/linewatch/linewatch/agent/source"
 	"github.com/linewatch/linewatch/agent/source/opcua/pki"
 	"github.com/linewatch/linewatch/agent/source/opcua/secure"
+	"github.com/linewatch/linewatch/shared/event"
 )
 
 // certificateEvent tells a refused certificate, or a peer that answers with
@@ -140,4 +141,28 @@ func (e *engine) gapReading(sub *subscription, g gap, more map[string]any) sourc
 	r := e.occurrence("audit.gap", data)
 	r.SourceTime = g.to
 	return r
+}
+
+// itemFailed makes source.item_failed of a configured line that cannot be read,
+// once per reason; the others go on, and it is tried again. step says where it
+// failed: a line that is found may still be refused.
+func (e *engine) itemFailed(step, item, group, reason string) []source.Reading {
+	key := step + "|" + item
+	if e.items[key] == reason {
+		return nil
+	}
+	e.items[key] = reason
+	return []source.Reading{e.occurrence(event.TypeSourceItemFailed, map[string]any{
+		"source": e.plan.cfg.Name, "item": item, "reason": reason, "group": group, "endpoint": e.plan.cfg.Endpoint,
+	})}
+}
+
+// itemWorks forgets what was told, so that the next failure is told again.
+func (e *engine) itemWorks(step, item string) { delete(e.items, step+"|"+item) }
+
+// tellItems hands over what itemFailed made, all in one.
+func (e *engine) tellItems(ctx context.Context, told []source.Reading) {
+	if len(told) > 0 {
+		e.send(ctx, delivery{readings: told, commit: true})
+	}
 }

@@ -170,7 +170,7 @@ func (s *Source) prepare() (*engine, error) {
 	}
 	e := &engine{
 		src: s, plan: p, store: store, own: own, who: who, log: s.log, now: s.opts.Now,
-		out: newDeliverer(s), flights: publishRequests, expiry: map[string]int{},
+		out: newDeliverer(s), flights: publishRequests, expiry: map[string]int{}, items: map[string]string{},
 	}
 	e.recall(s.opts.Positions)
 	return e, nil

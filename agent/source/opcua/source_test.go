@@ -87,10 +87,17 @@ func badNode(t *testing.T, server *line) {
 	sink.until(t, "the good node", func() bool { return sink.newest("press.state") != nil })
 	require.Contains(t, string(s.Health().Limits), "urn:nobody")
 	require.Nil(t, sink.newest("extra"))
+	sink.until(t, "an event for each line that can't be read", func() bool { return len(sink.occurrences("source.item_failed")) == 3 })
+	for _, r := range sink.occurrences("source.item_failed") {
+		require.Equal(t, s.cfg.Name, r.Occurrence.Data["source"])
+		require.NotEmpty(t, r.Occurrence.Data["item"])
+		require.NotEmpty(t, r.Occurrence.Data["reason"])
+	}
 	server.ask(t, "add")
 	sink.until(t, "the node that came back", func() bool {
 		return sink.newest("extra") == int64(8) && sink.newest("by.path") == int64(8)
 	})
+	require.Len(t, sink.occurrences("source.item_failed"), 3, "told once, however often it is tried")
 	// A restarted agent knows the items of its living subscription.
 	s.stop()
 	run(t, s.cfg, Options{PKI: server.PKI, Positions: sink}, sink)

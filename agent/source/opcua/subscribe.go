@@ -97,6 +97,8 @@ func (e *engine) create(ctx context.Context, ch *channel, sub *subscription) err
 // it refuses goes to sub.failed; the good ones go on. It returns the server's time.
 func (e *engine) monitor(ctx context.Context, ch *channel, sub *subscription, items []*item) (time.Time, error) {
 	at := e.now()
+	var told []source.Reading
+	defer func() { e.tellItems(ctx, told) }()
 	for portion := range slices.Chunk(items, e.granted.portion(e.granted.ItemsPerCall)) {
 		req := &ua.CreateMonitoredItemsRequest{SubscriptionID: sub.id, TimestampsToReturn: ua.TimestampsToReturnBoth}
 		for _, it := range portion {
@@ -113,25 +115,28 @@ func (e *engine) monitor(ctx context.Context, ch *channel, sub *subscription, it
 			at = t
 		}
 		for i, it := range portion {
-			e.created(sub, it, res.Results[i])
+			told = append(told, e.created(sub, it, res.Results[i])...)
 		}
 	}
 	return at, nil
 }
 
-// created notes what the server made of one item.
-func (e *engine) created(sub *subscription, it *item, res *ua.MonitoredItemCreateResult) {
+// created notes what the server made of one item; a refusal that is new comes
+// back as a reading to be told.
+func (e *engine) created(sub *subscription, it *item, res *ua.MonitoredItemCreateResult) []source.Reading {
 	if res.StatusCode != ua.StatusOK {
 		if it.status != res.StatusCode {
 			e.log.Warn("node not monitored, trying again later", "node", it.text(), "group", sub.group.name, "status", statusText(res.StatusCode))
 		}
 		it.status = res.StatusCode
 		sub.failed = append(sub.failed, it)
-		return
+		return e.itemFailed("watch", it.text(), sub.group.name, statusText(res.StatusCode))
 	}
+	e.itemWorks("watch", it.text())
 	it.status, it.queue = ua.StatusOK, res.RevisedQueueSize
 	it.sample = time.Duration(res.RevisedSamplingInterval * float64(time.Millisecond))
 	sub.items[it.handle] = it
+	return nil
 }
 
 func (e *engine) itemRequest(g *group, it *item) *ua.MonitoredItemCreateRequest {
@@ -183,9 +188,12 @@ func (e *engine) resolve(ctx context.Context, ch *channel, sub *subscription) ([
 // sub.unresolved, told once.
 func (e *engine) look(ctx context.Context, ch *channel, sub *subscription, lines []unresolved) ([]*item, error) {
 	var items []*item
+	var told []source.Reading
+	defer func() { e.tellItems(ctx, told) }()
 	for _, u := range lines {
 		found, err := e.find(ctx, ch, u)
 		if err == nil {
+			e.itemWorks("find", u.text())
 			items = append(items, found...)
 			continue
 		}
@@ -196,6 +204,7 @@ func (e *engine) look(ctx context.Context, ch *channel, sub *subscription, lines
 			e.log.Warn("node not found, trying again later", "node", u.text(), "group", sub.group.name, "error", err)
 		}
 		u.err = err
+		told = append(told, e.itemFailed("find", u.text(), sub.group.name, err.Error())...)
 		sub.unresolved = append(sub.unresolved, u)
 	}
 	return items, nil

@@ -43,12 +43,18 @@ type Endpoint struct {
 	Certificate *Certificate
 }
 
-// Endpoints lists what a server offers.
+// Endpoints lists what a server offers. Without a folder of certificates it says
+// of none whether it is trusted.
 func Endpoints(ctx context.Context, url string, opts Options) ([]Endpoint, error) {
+	folder := opts.PKI
 	opts = opts.withDefaults()
-	store, own, err := identity(config.OPCUA{}, opts)
-	if err != nil {
-		return nil, err
+	var store *pki.Store
+	var own pki.Own
+	if folder != "" {
+		var err error
+		if store, own, err = identity(config.OPCUA{}, opts); err != nil {
+			return nil, err
+		}
 	}
 	offers, err := endpoints(ctx, url, own, opts.Sent)
 	if err != nil {
@@ -98,6 +104,10 @@ func showCertificate(store *pki.Store, o *ua.EndpointDescription, now time.Time)
 	}
 	if len(leaf.URIs) > 0 {
 		c.ApplicationURI = leaf.URIs[0].String()
+	}
+	if store == nil {
+		c.Refusal = "not compared with the trusted ones: name their folder with --pki"
+		return c
 	}
 	sec := policies()[policyName(o.SecurityPolicyURI)]
 	expect := pki.Expect{MinBits: sec.minBits, MaxBits: sec.maxBits}
