@@ -11,6 +11,7 @@ package limits
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/linewatch/linewatch/agent/config"
@@ -57,8 +58,12 @@ type set struct {
 	per       string // of a rate: the time that its limits are change per
 
 	suppressed bool
-	last       float64 // quantity
-	seen       bool
+	// Between low and high no limit is passed; while calm none is active, rising
+	// or falling, and nothing waits to be told. Most values end here.
+	low, high float64
+	calm      bool
+	last      float64 // quantity
+	seen      bool
 
 	tellers []*teller // one for each limit, or one alone when exclusive
 	all     map[string]any
@@ -69,7 +74,7 @@ type set struct {
 // newSet makes the limits of a configuration; kind and span say what their
 // defaults are.
 func newSet(sig detect.Signal, prefix, alarmType string, cfg config.Limits, span float64, chatter config.Chatter) *set {
-	s := &set{signal: sig, prefix: prefix, alarmType: alarmType, exclusive: cfg.Exclusive, reAlarm: cfg.ReAlarm, all: map[string]any{}}
+	s := &set{signal: sig, prefix: prefix, alarmType: alarmType, exclusive: cfg.Exclusive, reAlarm: cfg.ReAlarm, all: map[string]any{}, low: math.Inf(-1), high: math.Inf(1)}
 	d := DefaultsOf(KindOf(sig))
 	deadband, on := span*d.Deadband, d.Delay
 	if cfg.Deadband != nil {
@@ -99,6 +104,11 @@ func newSet(sig detect.Signal, prefix, alarmType string, cfg config.Limits, span
 		m := &limit{name: c.name, value: *c.value, deadband: deadband, high: c.high, on: on, off: off, severity: c.severity}
 		m.override(cfg.Each[c.key])
 		s.limits, s.all[c.key] = append(s.limits, m), m.value
+		if m.high {
+			s.high = min(s.high, m.value)
+		} else {
+			s.low = max(s.low, m.value)
+		}
 	}
 	conditions := len(s.limits)
 	if s.exclusive {
@@ -141,13 +151,14 @@ func (s *set) condition(i int) string {
 func (s *set) observe(at time.Time, q float64) []detect.Finding {
 	s.last, s.seen = q, true
 	s.values++
-	if s.suppressed {
+	if s.suppressed || s.calm && q >= s.low && q <= s.high {
 		return nil
 	}
 	changed := false
 	for _, m := range s.limits {
 		changed = m.step(at, q) || changed
 	}
+	s.rest()
 	if !changed && !s.due(at) {
 		return nil
 	}
@@ -159,10 +170,26 @@ func (s *set) tick(now time.Time) []detect.Finding {
 	if s.suppressed || !s.seen {
 		return s.tell(now)
 	}
+	if s.calm {
+		return nil
+	}
 	for _, m := range s.limits {
 		m.settle(now)
 	}
-	return s.tell(now)
+	out := s.tell(now)
+	s.rest()
+	return out
+}
+
+// rest finds out whether all is calm.
+func (s *set) rest() {
+	s.calm = true
+	for _, m := range s.limits {
+		s.calm = s.calm && !m.active && m.pending.IsZero()
+	}
+	for _, t := range s.tellers {
+		s.calm = s.calm && !t.fold.told && !t.fold.chattering
+	}
 }
 
 // step moves the state machine of a limit and reports whether it changed.
@@ -347,7 +374,7 @@ func (s *set) explain(m *limit, v verdict, data map[string]any) string {
 // suppress clears what is active, by design, and watches again afterwards. What is
 // found then is told with the next tick.
 func (s *set) suppress(on bool) {
-	s.suppressed = on
+	s.suppressed, s.calm = on, false
 	if !on {
 		return
 	}
