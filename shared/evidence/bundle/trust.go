@@ -23,7 +23,10 @@ const (
 // Trust is what a verifier believes before it reads any evidence: keys that came
 // another way, from a printed page or from the enrolment itself.
 type Trust struct {
-	Cosigners []evidence.CosignerKey         // aggregators and witnesses
+	Cosigners []evidence.CosignerKey         // whose word alone is enough
+	Witnesses []evidence.CosignerKey         // who confirm that an aggregator keeps one ledger
+	Quorum    int                            // witnesses that must have cosigned an aggregator's ledger
+	Ledgers   map[string][]ed25519.PublicKey // keys of an aggregator's own logs, by instance
 	Stations  map[string][]Pin               // by agent id
 	Logs      map[string][]evidence.KeyRange // by origin
 }
@@ -35,7 +38,8 @@ type Pin struct {
 }
 
 // Empty says that nothing is trusted.
-func (t Trust) Empty() bool { return len(t.Cosigners)+len(t.Stations)+len(t.Logs) == 0 }
+// Witnesses alone anchor nothing: they say that there is one ledger, not what is in it.
+func (t Trust) Empty() bool { return len(t.Cosigners)+len(t.Ledgers)+len(t.Stations)+len(t.Logs) == 0 }
 
 // TrustError is a mistake in a trust file, which is then not used at all.
 type TrustError struct {
@@ -49,15 +53,23 @@ func (e *TrustError) Error() string { return fmt.Sprintf("trust file, line %d: %
 // ParseTrust reads a trust file: UTF-8 text, one statement a line, words
 // separated by blanks; empty lines and lines that begin with # are skipped.
 //
+//	ledger <instance> <base64 of the Ed25519 key>
+//	witness <name> <base64 of the Ed25519 key>
+//	quorum <number of witnesses>
 //	cosigner <name> <base64 of the Ed25519 key>
 //	station <agent id> <base64 of the key, or 64 hex digits of its SHA-256>
 //	log <origin> <base64 of the key> <after> <last>
+//
+// A ledger's key anchors the logs of this aggregator, and with them the keys of
+// stations and logs that they register. Where witnesses are named, as many of them
+// as quorum says (all without such a line) must have cosigned the ledger's
+// checkpoint. A cosigner's word alone is enough for anything that it cosigned.
 //
 // A station's key may sign every size of each of its logs, until a log says with a
 // leaf log.key that another one follows. A log line pins a key to the sizes after
 // < size ≤ last (last 0: open end), and nothing else may sign that log.
 func ParseTrust(r io.Reader) (Trust, error) {
-	t := Trust{Stations: map[string][]Pin{}, Logs: map[string][]evidence.KeyRange{}}
+	t := Trust{Ledgers: map[string][]ed25519.PublicKey{}, Stations: map[string][]Pin{}, Logs: map[string][]evidence.KeyRange{}}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxTrustLine)
 	n := 0
@@ -79,6 +91,12 @@ func ParseTrust(r io.Reader) (Trust, error) {
 	if err := lines.Err(); err != nil {
 		return Trust{}, fmt.Errorf("trust file: %w", err)
 	}
+	if t.Quorum == 0 {
+		t.Quorum = len(t.Witnesses)
+	}
+	if t.Quorum > len(t.Witnesses) {
+		return Trust{}, &TrustError{n, fmt.Sprintf("quorum %d, but only %d witnesses are named", t.Quorum, len(t.Witnesses))}
+	}
 	return t, nil
 }
 
@@ -90,6 +108,23 @@ func (t *Trust) add(words []string) error {
 			return err
 		}
 		t.Cosigners = append(t.Cosigners, evidence.CosignerKey{Name: words[1], Key: key})
+	case words[0] == "witness" && len(words) == 3:
+		return t.addWitness(words[1], words[2])
+	case words[0] == "quorum" && len(words) == 2:
+		n, ok := decimal(words[1])
+		if !ok || n == 0 || n > maxTrustLines || t.Quorum != 0 {
+			return fmt.Errorf("%q is no number of witnesses, or a second one", clip(words[1]))
+		}
+		t.Quorum = int(n)
+	case words[0] == "ledger" && len(words) == 3:
+		if _, err := evidence.ParseOrigin("linewatch/" + evidence.AggregatorAgent + "/" + words[1] + "/c/l"); err != nil {
+			return fmt.Errorf("%q is no instance of an aggregator", clip(words[1]))
+		}
+		key, err := parseKey(words[2])
+		if err != nil {
+			return err
+		}
+		t.Ledgers[words[1]] = append(t.Ledgers[words[1]], key)
 	case words[0] == "station" && len(words) == 3:
 		if _, err := evidence.ParseOrigin("linewatch/" + words[1] + "/c/l"); err != nil {
 			return fmt.Errorf("%q is no agent id", words[1])
@@ -109,9 +144,25 @@ func (t *Trust) add(words []string) error {
 		}
 		t.Logs[words[1]] = append(t.Logs[words[1]], k)
 	default:
-		return fmt.Errorf("%q with %d words after it; want cosigner NAME KEY, station AGENT KEY-OR-FINGERPRINT or log ORIGIN KEY AFTER LAST",
+		return fmt.Errorf("%q with %d words after it; want ledger INSTANCE KEY, witness NAME KEY, quorum NUMBER, cosigner NAME KEY, station AGENT KEY-OR-FINGERPRINT or log ORIGIN KEY AFTER LAST",
 			clip(words[0]), len(words)-1)
 	}
+	return nil
+}
+
+// addWitness refuses a key or name that is there already: one witness must not
+// count as two.
+func (t *Trust) addWitness(name, text string) error {
+	key, err := parseKey(text)
+	if err != nil {
+		return err
+	}
+	for _, w := range t.Witnesses {
+		if w.Name == name || w.Key.Equal(key) {
+			return fmt.Errorf("witness %s: its name or key is there already", clip(name))
+		}
+	}
+	t.Witnesses = append(t.Witnesses, evidence.CosignerKey{Name: name, Key: key})
 	return nil
 }
 
@@ -146,12 +197,4 @@ func parseKeyRange(words []string) (evidence.KeyRange, error) {
 		return evidence.KeyRange{}, fmt.Errorf("sizes %q to %q are no range", clip(words[1]), clip(words[2]))
 	}
 	return evidence.KeyRange{Key: key, After: after, Last: last}, nil
-}
-
-// clip bounds foreign text in an error.
-func clip(text string) string {
-	if len(text) > 80 {
-		return text[:80] + "…"
-	}
-	return text
 }

@@ -2,113 +2,195 @@ package bundle
 
 import (
 	"bytes"
-	"crypto/ed25519"
-	"encoding/base64"
 	"errors"
 	"fmt"
 
-	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
 	"github.com/linewatch/linewatch/shared/wire"
 )
 
-// walk follows the segments of one log from its beginning, or from a frontier.
+// walk follows the leaves of one log from its beginning, or from a frontier.
 type walk struct {
 	tree     evidence.Range
-	begin    uint64 // first leaf that a segment showed
-	pending  uint64 // leaves after the newest anchored size: not anchored yet
-	lost     uint64
-	name     string // where the newest segment was
-	bad      bool   // nothing after a bad segment can be judged
+	settled  uint64   // size of the newest checkpoint that fits
+	pending  uint64   // shown leaves after the newest anchored size: not anchored yet
+	hidden   uint64   // withheld leaves after the newest checkpoint
+	gone     uint64   // lost leaves after the newest checkpoint
+	speaking []spoken // leaves about keys after the newest checkpoint
+	name     string   // where the newest part was
+	bad      bool     // nothing after a bad part can be judged
 	finished bool
+}
+
+// spoken is a leaf that says something of keys.
+type spoken struct {
+	index uint64
+	leaf  []byte
 }
 
 var (
 	errWalk     = errors.New("log does not hold")
-	errAfterBad = fmt.Errorf("%w: follows a segment that does not hold", errWalk)
+	errAfterBad = fmt.Errorf("%w: follows a part that does not hold", errWalk)
 )
 
 // frontier begins a log that is exported in part. It needs no trust: a wrong one
 // can't lead to the root of a signed checkpoint.
 func (v *Verifier) frontier(name string, body []byte) {
-	origin, data, _ := bytes.Cut(body, []byte("\n"))
-	f := Finding{Verdict: Bad, Name: name, Origin: clip(string(origin))}
-	var r evidence.Range
-	l := v.log(string(origin))
-	switch err := r.UnmarshalBinary(data); {
-	case err != nil:
-		f.Err = err
-	case l == nil:
-		f.Err = errTooMuch
-	case l.walk != nil || r.Begin != 0:
-		f.Err = fmt.Errorf("%w: frontier is not at the log's beginning", errWalk)
-	default:
-		l.walk = &walk{tree: r, begin: r.End}
+	origin, r, err := parseRange(body)
+	f := Finding{Verdict: Bad, Name: name, Origin: clip(origin)}
+	if err == nil && (r.Begin != 0 || r.End == 0) {
+		err = fmt.Errorf("%w: frontier is not at the log's beginning", errWalk)
+	}
+	l, err := v.walked(origin, err)
+	if err == nil && (l.walk.tree.End != 0 || l.walk.bad) {
+		err = fmt.Errorf("%w: frontier is not at the log's beginning", errWalk)
+	}
+	if err != nil {
+		v.spoil(f, err)
 		return
 	}
-	v.found(f)
+	v.file.sum.frontier(origin, r)
+	l.walk.tree = r
 }
 
-// segment verifies one segment and extends its log.
+// walked returns the log with its walk, begun if need be.
+func (v *Verifier) walked(origin string, err error) (*logState, error) {
+	if err != nil {
+		return nil, err
+	}
+	if _, err := evidence.ParseOrigin(origin); err != nil {
+		return nil, err
+	}
+	l := v.log(origin)
+	if l == nil {
+		return nil, errTooMuch
+	}
+	if l.walk == nil {
+		l.walk = &walk{}
+	}
+	return l, nil
+}
+
+// run extends a log by leaves, or by the hashes of leaves that are withheld.
+func (v *Verifier) run(name string, body []byte) {
+	origin, first, _, err := runHead(body)
+	f := Finding{Verdict: Bad, Name: name, Origin: clip(origin), Index: first}
+	l, err := v.walked(origin, err)
+	if err == nil {
+		err = l.walk.ready(name, first)
+	}
+	if err != nil {
+		v.spoil(f, err)
+		return
+	}
+	w := l.walk
+	_, _, err = parseRun(body, func(it Item) error {
+		if it.Leaf == nil {
+			v.file.sum.withheld(origin, w.tree.End, 1)
+			w.hidden++
+			return w.tree.Append(it.Hash)
+		}
+		v.file.sum.leaf(origin, w.tree.End, it.Leaf)
+		w.remember(it.Leaf)
+		w.pending++
+		return w.tree.Append(evidence.LeafHash(it.Leaf))
+	})
+	if err != nil {
+		v.spoil(f, err)
+	}
+}
+
+// hole extends a log by the range of leaves that are lost.
+func (v *Verifier) hole(name string, body []byte) {
+	origin, r, err := parseRange(body)
+	f := Finding{Verdict: Bad, Name: name, Origin: clip(origin), Index: r.Begin}
+	l, err := v.walked(origin, err)
+	if err == nil {
+		err = l.walk.ready(name, r.Begin)
+	}
+	if err == nil && r.End == r.Begin {
+		err = fmt.Errorf("%w: empty hole", errEntry)
+	}
+	if err == nil {
+		err = l.walk.tree.Join(r)
+	}
+	if err != nil {
+		v.spoil(f, err)
+		return
+	}
+	v.file.sum.lost(origin, r.Begin, r.End-r.Begin)
+	l.walk.gone += r.End - r.Begin
+}
+
+// segment verifies one packed segment and extends its log.
 func (v *Verifier) segment(name string, body []byte) {
 	s, err := wire.NewReader(bytes.NewReader(body)).Next()
 	f := Finding{Verdict: Bad, Name: name}
 	if s != nil {
 		f.Origin, f.Index, f.Size = clip(s.Origin), s.First, s.End()
 	}
+	if err == nil {
+		err = canonicalHeader(s, body)
+	}
 	if err != nil {
 		v.spoil(f, fmt.Errorf("%w: %w", errWalk, err))
 		return
 	}
-	l := v.log(s.Origin)
-	if l == nil {
-		v.spoil(f, errTooMuch)
-		return
+	l, err := v.walked(s.Origin, nil)
+	if err == nil {
+		err = l.walk.ready(name, s.First)
 	}
-	if l.walk == nil {
-		l.walk = &walk{}
+	if err == nil {
+		err = l.walk.extend(s)
 	}
-	w := l.walk
-	w.name = name
-	if w.bad {
-		v.spoil(f, errAfterBad)
-		return
+	if err == nil {
+		err = v.file.sum.segment(s)
 	}
-	if err := w.extend(s); err != nil {
+	if err != nil {
 		v.spoil(f, err)
 		return
 	}
-	if s.Kind == wire.KindHole {
-		w.lost += s.Count
-		v.summary.Lost += s.Count
-	} else {
-		w.pending += s.Count
+	v.settle(f, l, []byte(s.Checkpoint))
+}
+
+// canonicalHeader demands that a packed segment is written as we write it: its
+// header is not signed.
+func canonicalHeader(s *wire.Segment, body []byte) error {
+	again, err := wire.AppendFrame(nil, s.Header, s.Frame)
+	if err != nil {
+		return err
 	}
-	verdict := v.settle(f, l, []byte(s.Checkpoint))
-	if verdict == Bad {
-		return
+	if !bytes.Equal(again, body) {
+		return fmt.Errorf("%w: header of a segment is spelt otherwise", errEntry)
 	}
-	v.keyChange(s, l, verdict)
-	if verdict == Anchored {
-		for _, leaf := range s.Leaves {
-			v.learn(s.Origin, leaf)
-		}
+	return nil
+}
+
+// ready says whether a log goes on at this index.
+func (w *walk) ready(name string, first uint64) error {
+	w.name = name
+	if w.bad {
+		return errAfterBad
 	}
+	if first != w.tree.End {
+		return fmt.Errorf("%w: leaves begin at %d, log stands at %d", errWalk, first, w.tree.End)
+	}
+	return nil
 }
 
 // extend puts the segment's leaves, or its hole, after what came before.
 func (w *walk) extend(s *wire.Segment) error {
-	if s.First != w.tree.End {
-		return fmt.Errorf("%w: segment begins at %d, log stands at %d", errWalk, s.First, w.tree.End)
-	}
 	if s.Kind == wire.KindHole {
 		hole, err := s.HoleRange()
 		if err != nil {
 			return err
 		}
+		w.gone += s.Count
 		return w.tree.Join(hole)
 	}
 	for _, leaf := range s.Leaves {
+		w.remember(leaf)
+		w.pending++
 		if err := w.tree.Append(evidence.LeafHash(leaf)); err != nil {
 			return err
 		}
@@ -116,9 +198,19 @@ func (w *walk) extend(s *wire.Segment) error {
 	return nil
 }
 
+// maxSpeaking bounds the leaves about keys that wait for a checkpoint.
+const maxSpeaking = 10_000
+
+// remember keeps a leaf that says something of keys until a checkpoint covers it.
+func (w *walk) remember(leaf []byte) {
+	if speaks(leaf) && len(w.speaking) < maxSpeaking {
+		w.speaking = append(w.speaking, spoken{w.tree.End, bytes.Clone(leaf)})
+	}
+}
+
 // settle checks a checkpoint against the tree as it stands. When it is anchored,
 // everything before it is.
-func (v *Verifier) settle(f Finding, l *logState, note []byte) Verdict {
+func (v *Verifier) settle(f Finding, l *logState, note []byte) {
 	w := l.walk
 	o := v.open(note, f.Origin)
 	err := o.err
@@ -135,8 +227,12 @@ func (v *Verifier) settle(f Finding, l *logState, note []byte) Verdict {
 	}
 	if err != nil {
 		v.spoil(f, err)
-		return Bad
+		return
 	}
+	w.settled = w.tree.End
+	v.summary.Withheld += w.hidden
+	v.summary.Lost += w.gone
+	w.hidden, w.gone = 0, 0
 	if o.verdict == Anchored && w.pending > 0 {
 		v.found(Finding{
 			Verdict: Anchored, Name: f.Name, Origin: f.Origin, Index: w.tree.End - w.pending, Count: w.pending,
@@ -144,7 +240,10 @@ func (v *Verifier) settle(f Finding, l *logState, note []byte) Verdict {
 		})
 		w.pending = 0
 	}
-	return o.verdict
+	for _, s := range w.speaking {
+		v.learn(o.verdict, f.Origin, s.index, s.leaf)
+	}
+	w.speaking = nil
 }
 
 // spoil reports a bad part and stops judging its log.
@@ -156,8 +255,8 @@ func (v *Verifier) spoil(f Finding, err error) {
 	v.found(f)
 }
 
-// checkpoint takes a note over the segments so far, with which a cosigner anchors
-// them.
+// checkpoint takes a note over the leaves so far, with which a station or a
+// cosigner anchors them.
 func (v *Verifier) checkpoint(name string, note []byte) {
 	c, err := evidence.PeekCheckpoint(note)
 	f := Finding{Verdict: Bad, Name: name, Origin: clip(c.Origin), Size: c.Size}
@@ -166,124 +265,35 @@ func (v *Verifier) checkpoint(name string, note []byte) {
 	case err != nil:
 		v.spoil(f, err)
 	case l == nil || l.walk == nil:
-		v.spoil(f, fmt.Errorf("%w: checkpoint without segments", errWalk))
+		v.spoil(f, fmt.Errorf("%w: checkpoint without leaves", errWalk))
 	case l.walk.bad:
 		v.spoil(f, errAfterBad)
 	default:
+		v.file.sum.note(c, note)
 		v.settle(f, l, note)
 	}
 }
 
-// Close reports what no anchored checkpoint covered; findings are complete then.
-func (v *Verifier) Close() {
+// closeWalks reports what no anchored checkpoint covered, and leaves that no
+// checkpoint covers at all: those prove nothing.
+func (v *Verifier) closeWalks() {
 	for origin, l := range v.logs {
 		w := l.walk
 		if w == nil || w.finished {
 			continue
 		}
 		w.finished = true
-		if w.pending > 0 {
-			v.found(Finding{
-				Verdict: NotAnchored, Name: w.name, Origin: origin, Index: w.tree.End - w.pending, Count: w.pending, Size: w.tree.End,
-			})
+		f := Finding{Verdict: NotAnchored, Name: w.name, Origin: origin, Index: w.tree.End - w.pending, Count: w.pending, Size: w.tree.End}
+		switch {
+		case w.bad:
+			if w.pending > 0 {
+				v.found(f)
+			}
+		case w.settled != w.tree.End:
+			f.Verdict, f.Err = Bad, fmt.Errorf("%w: leaves from %d on are under no checkpoint", errWalk, w.settled)
+			v.found(f)
+		case w.pending > 0:
+			v.found(f)
 		}
 	}
-}
-
-// keyChange obeys a leaf log.key, which is always the last of its segment: sizes
-// up to this one belong to the keys so far, larger ones to the new key. Under an
-// anchored checkpoint the leaf anchors the new key as well.
-func (v *Verifier) keyChange(s *wire.Segment, l *logState, verdict Verdict) {
-	if len(s.Leaves) == 0 {
-		return
-	}
-	key, ok := keyLeaf(s.Leaves[len(s.Leaves)-1], event.TypeLogKey, s.Origin)
-	if !ok || len(l.brought)+len(l.vouched) >= maxLogKeys {
-		return
-	}
-	next := evidence.KeyRange{Key: key, After: s.End()}
-	if len(l.brought) > 0 {
-		l.brought = append(closed(l.brought, s.End()), next)
-	}
-	if verdict == Anchored {
-		l.ledger = closed(l.ledger, s.End())
-		l.vouched = append(closed(l.vouched, s.End()), next)
-		if l.changed == 0 {
-			l.changed = s.End()
-		}
-	}
-	clear(v.notes)
-}
-
-// closed ends the open ranges at a size.
-func closed(keys []evidence.KeyRange, last uint64) []evidence.KeyRange {
-	var out []evidence.KeyRange
-	for _, k := range keys {
-		if k.After >= last {
-			continue
-		}
-		if k.Last == 0 || k.Last > last {
-			k.Last = last
-		}
-		out = append(out, k)
-	}
-	return out
-}
-
-// learn takes the key of a station's log from a leaf of an aggregator's own log
-// that the caller found anchored. The ledger's keys come from the trust file or
-// from a witness.
-func (v *Verifier) learn(ledger string, leaf []byte) {
-	o, err := evidence.ParseOrigin(ledger)
-	if err != nil {
-		return
-	}
-	if _, own := o.Aggregator(); !own {
-		return
-	}
-	origin, ok := registeredOrigin(leaf)
-	if !ok {
-		return
-	}
-	key, ok := keyLeaf(leaf, event.TypeLogRegistered, origin)
-	l := v.log(origin)
-	if !ok || l == nil || len(l.ledger) > 0 {
-		return // the first registration counts: a log is registered once
-	}
-	l.ledger, l.byLedger = []evidence.KeyRange{{Key: key}}, ledger
-	clear(v.notes)
-}
-
-// keyData is what log.registered and log.key have in common.
-type keyData struct {
-	Origin    string `json:"origin"`
-	PublicKey string `json:"publicKey"`
-}
-
-func registeredOrigin(leaf []byte) (string, bool) {
-	d, ok := parseKeyData(leaf, event.TypeLogRegistered)
-	return d.Origin, ok
-}
-
-// keyLeaf returns the key that a leaf of this type names for a log.
-func keyLeaf(leaf []byte, typ, origin string) (ed25519.PublicKey, bool) {
-	d, ok := parseKeyData(leaf, typ)
-	if !ok || d.Origin != origin {
-		return nil, false
-	}
-	key, err := base64.StdEncoding.Strict().DecodeString(d.PublicKey)
-	return key, err == nil && len(key) == ed25519.PublicKeySize
-}
-
-func parseKeyData(leaf []byte, typ string) (keyData, bool) {
-	var d keyData
-	if !bytes.Contains(leaf, []byte(`"`+typ+`"`)) {
-		return d, false
-	}
-	e, _, err := event.Parse(leaf)
-	if err != nil || e.Type != typ || wire.DecodeExact(e.Data, &d) != nil {
-		return d, false
-	}
-	_, err = evidence.ParseOrigin(d.Origin)
-	return d, err == nil
 }

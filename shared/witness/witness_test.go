@@ -1,0 +1,221 @@
+package witness_test
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/linewatch/linewatch/shared/evidence"
+	"github.com/linewatch/linewatch/shared/witness"
+)
+
+const origin = "linewatch/_aggregator/agg-1/security/0011223344556677"
+
+var at = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func key(name string) ed25519.PrivateKey {
+	seed := sha256.Sum256([]byte(name))
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
+func public(name string) ed25519.PublicKey { return key(name).Public().(ed25519.PublicKey) }
+
+// history is a log of which any size can be signed.
+type history struct {
+	t      testing.TB
+	hashes []evidence.Hash
+}
+
+func newHistory(t testing.TB, name string, n int) *history {
+	h := &history{t: t}
+	for i := range n {
+		h.hashes = append(h.hashes, evidence.LeafHash(fmt.Appendf(nil, "%s %d", name, i)))
+	}
+	return h
+}
+
+func (h *history) note(size uint64, signer string) []byte {
+	h.t.Helper()
+	r := evidence.RangeOf(0, h.hashes[:size])
+	root, err := r.Root()
+	require.NoError(h.t, err)
+	s, err := evidence.NewSigner(origin, key(signer))
+	require.NoError(h.t, err)
+	note, err := s.SignCheckpoint(evidence.Checkpoint{Origin: origin, Size: size, Root: root})
+	require.NoError(h.t, err)
+	return note
+}
+
+func (h *history) request(old, size uint64) witness.Request {
+	h.t.Helper()
+	proof, err := evidence.ConsistencyProof(old, size, evidence.LeafNodes(0, h.hashes))
+	require.NoError(h.t, err)
+	return witness.Request{Old: old, Proof: proof, Checkpoint: h.note(size, "ledger")}
+}
+
+func follows(o string) []evidence.KeyRange {
+	if o != origin {
+		return nil
+	}
+	return []evidence.KeyRange{{Key: public("ledger")}}
+}
+
+func open(t testing.TB, file string) *witness.Witness {
+	t.Helper()
+	w, err := witness.New(witness.Options{Name: "w1", Key: key("w1"), File: file, Keys: follows, Now: func() time.Time { return at }})
+	require.NoError(t, err)
+	return w
+}
+
+func TestAWitnessCosignsWhatExtendsWhatItKnowsAndNothingElse(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "state")
+	w, h, other := open(t, file), newHistory(t, "a", 40), newHistory(t, "b", 40)
+	for _, step := range [][2]uint64{{0, 3}, {3, 3}, {3, 8}, {8, 21}} {
+		r := h.request(step[0], step[1])
+		line, err := w.Add(r)
+		require.NoError(t, err, step)
+		_, by, when, err := evidence.VerifyCosigned(append(bytes.Clone(r.Checkpoint), line...), origin, []evidence.CosignerKey{{Name: "w1", Key: public("w1")}})
+		require.NoError(t, err)
+		require.Equal(t, "w1", by.Name)
+		require.Equal(t, at, when)
+	}
+	w = open(t, file) // a restart forgets nothing
+	conflict := func(r witness.Request) *witness.ConflictError {
+		_, err := w.Add(r)
+		var c *witness.ConflictError
+		require.ErrorAs(t, err, &c)
+		return c
+	}
+	require.Equal(t, &witness.ConflictError{Size: 21}, conflict(h.request(8, 15)), "rolled back")
+	require.Equal(t, &witness.ConflictError{Size: 21}, conflict(h.request(0, 30)))
+	require.Equal(t, &witness.ConflictError{Size: 21, Fork: true}, conflict(other.request(21, 21)), "another root of one size")
+	_, err := w.Add(other.request(21, 30))
+	require.ErrorIs(t, err, witness.ErrProof, "another history")
+	_, err = w.Add(witness.Request{Old: 31, Checkpoint: h.note(30, "ledger")})
+	require.ErrorIs(t, err, witness.ErrOld)
+	r := h.request(21, 30)
+	r.Checkpoint = h.note(30, "somebody")
+	_, err = w.Add(r)
+	require.ErrorIs(t, err, witness.ErrUnsigned)
+	c, ok := w.Newest(origin)
+	require.True(t, ok)
+	require.Equal(t, uint64(21), c.Size, "refusals change nothing")
+	_, err = w.Add(h.request(21, 30))
+	require.NoError(t, err)
+}
+
+func TestAWitnessWithADamagedOrUnwritableMemoryDoesNotCosign(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "state")
+	h := newHistory(t, "a", 9)
+	_, err := open(t, file).Add(h.request(0, 5))
+	require.NoError(t, err)
+	good, err := os.ReadFile(file)
+	require.NoError(t, err)
+	for _, bad := range [][]byte{good[:len(good)-10], bytes.Replace(good, []byte("\n5\n"), []byte("\nx\n"), 1), []byte("nothing")} {
+		require.NoError(t, os.WriteFile(file, bad, 0o600))
+		_, err := witness.New(witness.Options{Name: "w1", Key: key("w1"), File: file, Keys: follows})
+		require.ErrorContains(t, err, "damaged")
+	}
+	w := open(t, filepath.Join(dir, "no", "such", "folder"))
+	_, err = w.Add(h.request(0, 5))
+	require.Error(t, err)
+	_, ok := w.Newest(origin)
+	require.False(t, ok)
+}
+
+func TestTheAnswersOverHTTPAreThoseOfTheStandard(t *testing.T) {
+	w, h, other := open(t, filepath.Join(t.TempDir(), "state")), newHistory(t, "a", 40), newHistory(t, "b", 40)
+	srv := httptest.NewServer(http.StripPrefix("/w", w))
+	defer srv.Close()
+	c := &witness.Client{HTTP: srv.Client(), Prefix: srv.URL + "/w/", By: evidence.CosignerKey{Name: "w1", Key: public("w1")}}
+	note, err := c.Add(t.Context(), h.request(0, 7))
+	require.NoError(t, err)
+	require.True(t, bytes.HasPrefix(note, h.note(7, "ledger")))
+	_, err = c.Add(t.Context(), h.request(0, 9))
+	var conflict *witness.ConflictError
+	require.ErrorAs(t, err, &conflict)
+	require.Equal(t, &witness.ConflictError{Size: 7}, conflict)
+	_, err = c.Add(t.Context(), other.request(7, 7))
+	require.ErrorAs(t, err, &conflict)
+	require.True(t, conflict.Fork)
+	post := func(text string) (int, string, string) {
+		resp, err := srv.Client().Post(srv.URL+"/w"+witness.Path, "text/plain", strings.NewReader(text))
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return resp.StatusCode, resp.Header.Get("Content-Type"), string(body)
+	}
+	status, kind, body := post(string(h.request(0, 9).Text()))
+	require.Equal(t, []any{409, witness.SizeType, "7\n"}, []any{status, kind, body})
+	for text, want := range map[string]int{
+		string(other.request(7, 9).Text()):                                        422,
+		string(witness.Request{Old: 8, Checkpoint: h.note(7, "ledger")}.Text()):   400,
+		string(witness.Request{Old: 7, Checkpoint: h.note(9, "somebody")}.Text()): 403,
+		strings.ReplaceAll(string(h.request(0, 9).Text()), "agg-1", "agg-2"):      404,
+		"old 07\n\n" + string(h.note(7, "ledger")):                                400,
+		"nothing":                  400,
+		strings.Repeat("a", 1<<20): 400,
+		"old 7\n" + strings.Repeat(evidence.EmptyRoot().String()+"\n", 64) + "\n" + string(h.note(9, "ledger")): 400,
+	} {
+		status, _, _ := post(text)
+		require.Equal(t, want, status, "%.80q", text)
+	}
+	resp, err := srv.Client().Get(srv.URL + "/w" + witness.Path)
+	require.NoError(t, err)
+	resp.Body.Close()
+	require.Equal(t, 405, resp.StatusCode)
+	stranger := &witness.Client{HTTP: srv.Client(), Prefix: srv.URL + "/w", By: evidence.CosignerKey{Name: "w1", Key: public("other")}}
+	_, err = stranger.Add(t.Context(), h.request(7, 9))
+	require.ErrorIs(t, err, evidence.ErrCosignature, "an answer that is not that witness's")
+}
+
+func TestOfManyAtTheSameTimeNoTwoHistoriesAreCosigned(t *testing.T) {
+	w := open(t, filepath.Join(t.TempDir(), "state"))
+	a, b := newHistory(t, "a", 40), newHistory(t, "b", 40)
+	var mu sync.Mutex
+	cosigned := map[string]bool{}
+	var all sync.WaitGroup
+	for i := range 40 {
+		all.Go(func() {
+			h, name := a, "a"
+			if i%2 == 1 {
+				h, name = b, "b"
+			}
+			if _, err := w.Add(h.request(0, uint64(1+i/2))); err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				cosigned[name] = true
+			}
+		})
+	}
+	all.Wait()
+	require.Len(t, cosigned, 1)
+}
+
+func FuzzParseRequest(f *testing.F) {
+	h := newHistory(f, "a", 9)
+	f.Add(h.request(0, 5).Text())
+	f.Add(h.request(5, 9).Text())
+	f.Add([]byte("old 0\n\n"))
+	f.Add([]byte("old 1\nAAAA\n\nx\n1\nAAAA\n\n— a AAAA\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		r, err := witness.ParseRequest(text)
+		if err == nil && !bytes.Equal(r.Text(), text) {
+			t.Fatalf("two spellings of one request: %q", text)
+		}
+	})
+}
