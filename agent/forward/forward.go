@@ -72,9 +72,11 @@ type Forwarder struct {
 	log     *slog.Logger
 	cursors map[string]*cursor // by log; only the send loop
 	url     int
-	fails   int           // in a row
-	size    int           // bytes of leaves aimed at in the next request
-	compare chan struct{} // asks the send loop to compare all logs anew
+	fails   int             // in a row
+	size    int             // bytes of leaves aimed at in the next request
+	compare chan struct{}   // asks the send loop to compare all logs anew
+	known   map[string]bool // data keys that the aggregator has; only the send loop
+	lost    map[string]bool // data keys that it wants and the station has no more
 
 	mu   sync.Mutex
 	stat Stat
@@ -105,7 +107,7 @@ func New(o Options) *Forwarder {
 	orDefault(&o.MaxBackoff, 30*time.Second)
 	orDefault(&o.Segment, 1<<20)
 	orDefault(&o.Request, 4<<20)
-	return &Forwarder{o: o, log: o.Logger, cursors: map[string]*cursor{}, size: o.Request, compare: make(chan struct{}, 1)}
+	return &Forwarder{o: o, log: o.Logger, cursors: map[string]*cursor{}, size: o.Request, compare: make(chan struct{}, 1), known: map[string]bool{}, lost: map[string]bool{}}
 }
 
 func orDefault[T int | time.Duration](v *T, d T) {

@@ -38,6 +38,7 @@ func (f *Forwarder) round(ctx context.Context) (sent bool, err error) {
 	}
 	var body []byte
 	for _, s := range segs {
+		f.keys(s)
 		if body, err = wire.AppendSegment(body, s.Header, s.Leaves); err != nil {
 			return false, fmt.Errorf("pack segment of %s: %w", s.Header.Origin, err)
 		}
@@ -193,6 +194,7 @@ func (f *Forwarder) take(ctx context.Context, s *journal.Segment, r wire.Result)
 		f.mu.Lock()
 		f.stat.Leaves += s.Header.Count
 		f.mu.Unlock()
+		f.stored(s)
 		c.next = end
 		if r.Receipt != "" {
 			f.receipt(s.Log, s.Header.Origin, r.Receipt)
@@ -208,9 +210,9 @@ func (f *Forwarder) take(ctx context.Context, s *journal.Segment, r wire.Result)
 	case wire.ResultBusy:
 		c.wait = time.Now().Add(min(max(time.Duration(r.RetryAfter)*time.Second, 100*time.Millisecond), maxRetry))
 	case wire.ResultKeysWanted:
-		// Leaves with sealed fields name their keys; the journal sends a key with
-		// the segment that holds it. An aggregator that lacks one gets it again there.
-		f.wait(s.Header.Origin, c, keysWait, fmt.Sprintf("aggregator wants data keys %v", r.Keys))
+		if !f.wanted(s, r.Keys) { // it had them: somebody in between keeps them back, or changes them
+			f.wait(s.Header.Origin, c, keysWait, fmt.Sprintf("aggregator wants data keys that were sent: %v", r.Keys))
+		}
 	default:
 		f.refuse(s.Header.Origin, c, r.Result+": "+r.Reason)
 	}

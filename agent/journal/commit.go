@@ -28,6 +28,8 @@ type batch struct {
 	changed   []*logState
 	done      func()             // after the commit, under mu
 	receipts  map[string]receipt // that go with it
+	keys      map[string][]byte  // wrapped data keys that the leaves name, by id
+	keyed     bool               // keys is complete
 }
 
 type put struct {
@@ -92,6 +94,7 @@ func (j *Journal) commit(b *batch) error {
 	b.positions = append(held[:len(held):len(held)], b.positions...)
 	err := j.prepare(b)
 	if err == nil {
+		j.gatherKeys(b)
 		err = j.rollIfDue(b)
 	}
 	if err == nil {
@@ -195,7 +198,10 @@ func (p *part) sign() error {
 func (j *Journal) write(b *batch) error {
 	b.receipts = j.dirtyReceipts()
 	refused := j.refusedPut()
-	return j.live.update(func(tx *bolt.Tx) error {
+	err := j.live.update(func(tx *bolt.Tx) error {
+		if err := j.live.putKeys(tx, b.keys); err != nil {
+			return err
+		}
 		for _, p := range b.parts {
 			if err := p.put(tx); err != nil {
 				return err
@@ -223,6 +229,10 @@ func (j *Journal) write(b *batch) error {
 		}
 		return nil
 	})
+	if err == nil {
+		j.live.holds(b.keys)
+	}
+	return err
 }
 
 func (p put) apply(bucket *bolt.Bucket) error {
@@ -289,7 +299,7 @@ func (j *Journal) publish(b *batch) {
 		if j.logs[l.id] == nil {
 			j.logs[l.id], j.active[l.class] = l, l
 		}
-		j.recent.add(l.id, p)
+		j.recent.add(l.id, p, b.keys)
 		l.size, l.front, l.note = p.front.End, p.front, p.note
 		if l.since += p.bytes; p.saved {
 			l.since = 0

@@ -22,6 +22,7 @@ import (
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
 	"github.com/linewatch/linewatch/shared/identity"
+	"github.com/linewatch/linewatch/shared/seal"
 )
 
 // Limits of one commit; a larger Append becomes several.
@@ -77,6 +78,7 @@ type Options struct {
 type Leaf struct {
 	Class event.Class
 	Bytes []byte
+	Keys  []*seal.DataKey // that Bytes names under "sealed"
 }
 
 // Outcome says what of an Append was not written: refused by the quota and counted.

@@ -23,6 +23,9 @@ type live struct {
 	db   *bolt.DB
 	path string
 	used int64 // bytes below the high-water mark
+	// keys are the wrapped data keys that were written since it was opened; one that
+	// is there already is only written once more.
+	keys map[string]bool
 }
 
 // openBolt opens one file for writing. Whatever a damaged file does to bbolt (a

@@ -27,6 +27,10 @@ type Segment struct {
 	Header wire.Header
 	Leaves [][]byte // none for a hole; not to be changed
 	Bytes  int      // of the leaves with their lengths
+	// Keys are the wrapped data keys that the leaves name, by id; Lost the ids of
+	// those that are nowhere any more.
+	Keys map[string][]byte
+	Lost []string
 }
 
 // recent holds the newest commits in memory.
@@ -41,13 +45,14 @@ type recentCommit struct {
 	leaves     [][]byte
 	note       []byte
 	bytes      int64
+	keys       map[string][]byte
 }
 
-func (r *recent) add(log string, p *part) {
+func (r *recent) add(log string, p *part, keys map[string][]byte) {
 	if r.byLog == nil {
 		r.byLog = map[string][]recentCommit{}
 	}
-	r.byLog[log] = append(r.byLog[log], recentCommit{p.rng.Begin, p.rng.End, p.leaves, p.note, p.bytes})
+	r.byLog[log] = append(r.byLog[log], recentCommit{p.rng.Begin, p.rng.End, p.leaves, p.note, p.bytes, keys})
 	r.order = append(r.order, log)
 	r.bytes += p.bytes
 	for r.bytes > recentBytes && len(r.order) > 0 {
@@ -185,13 +190,18 @@ type reading struct {
 	size   int // bytes up to it
 	note   []byte
 	front  evidence.Range
+
+	ids      []string          // of the data keys that leaves name, each once
+	wholeIDs int               // those up to the last checkpoint
+	keys     map[string][]byte // their blobs; nil value: lost
 }
 
 func (r *reading) fromMemory(commits []recentCommit) *Segment {
 	for _, c := range commits {
-		if c.end > r.limit || r.whole > 0 && r.bytes+int(c.bytes) > wire.MaxUnpacked {
+		if c.end > r.limit || r.whole > 0 && (r.bytes+int(c.bytes) > wire.MaxUnpacked || r.tooManyKeys(c.keys)) {
 			break
 		}
+		r.addKeys(c.keys)
 		r.leaves = append(r.leaves, c.leaves...)
 		r.bytes += int(c.bytes)
 		r.whole, r.size, r.note = len(r.leaves), r.bytes, c.note
@@ -206,7 +216,8 @@ func (r *reading) segment() *Segment {
 	if r.whole == 0 {
 		return nil
 	}
-	return &Segment{Log: r.log, Leaves: r.leaves[:r.whole], Bytes: r.size, Header: wire.Header{
+	keys, lost := r.split()
+	return &Segment{Log: r.log, Leaves: r.leaves[:r.whole], Bytes: r.size, Keys: keys, Lost: lost, Header: wire.Header{
 		Origin: r.origin, First: r.from, Count: uint64(r.whole), Kind: wire.KindLeaves, Checkpoint: string(r.note),
 	}}
 }
@@ -256,19 +267,22 @@ func (r *reading) read(p *pages, rec logRecord) error {
 		if w.good.End <= r.from {
 			return true, nil
 		}
-		if r.whole > 0 && r.bytes > wire.MaxUnpacked || w.good.End > r.limit {
+		if r.whole > 0 && (r.bytes > wire.MaxUnpacked || len(r.ids) > maxKeys) || w.good.End > r.limit {
 			return false, nil
 		}
-		r.whole, r.size, r.note, r.front = len(r.leaves), r.bytes, w.note, w.good
+		r.whole, r.size, r.note, r.front, r.wholeIDs = len(r.leaves), r.bytes, w.note, w.good, len(r.ids)
 		return r.bytes < r.target && w.good.End < r.limit, nil
 	}
-	return w.over(bucket, w.front.End)
+	err = w.over(bucket, w.front.End)
+	r.keysOf(p)
+	return err
 }
 
 func (r *reading) take(index uint64, leaf []byte) error {
 	if index >= r.from {
 		r.leaves = append(r.leaves, bytes.Clone(leaf))
 		r.bytes += len(leaf) + 2
+		r.names(leaf)
 	}
 	return nil
 }

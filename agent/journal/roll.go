@@ -27,7 +27,7 @@ func classOf(o evidence.Origin) event.Class { return event.Class(o.Class) }
 // rollIfDue closes the live file and begins the next one when the batch would
 // fill it beyond 7/8, or after a day.
 func (j *Journal) rollIfDue(b *batch) error {
-	need := int64(64 << 10) // pages of the small buckets, the freelist, the tree's upper levels
+	need := int64(64<<10) + b.keyBytes() // pages of the small buckets, the freelist, the tree's upper levels
 	for _, p := range b.parts {
 		need += p.bytes + p.bytes/8 + int64(len(p.leaves))*48 + int64(len(p.note)) + 16<<10
 	}

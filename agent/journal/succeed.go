@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/linewatch/linewatch/shared/event"
+	"github.com/linewatch/linewatch/shared/seal"
 )
 
 // succeed ends a log's use under its origin and goes on under a new one: its
@@ -91,13 +92,13 @@ func (j *Journal) copyRest(l *logState) error {
 	}
 	left, _ := l.rec.Copies.left(done)
 	var chunk [][]byte
-	bytes := 0
+	bytes, keys := 0, 0
 	flush := func() error {
 		if len(chunk) == 0 {
 			return nil
 		}
 		err := j.commit(&batch{parts: []*part{{class: l.class, log: l, leaves: chunk}}})
-		chunk, bytes = nil, 0
+		chunk, bytes, keys = nil, 0, 0
 		return err
 	}
 	var lost []lostCopies
@@ -110,11 +111,13 @@ func (j *Journal) copyRest(l *logState) error {
 				break
 			}
 			for _, leaf := range seg.Leaves[:min(uint64(len(seg.Leaves)), end-at)] {
-				if len(chunk) == MaxCommitLeaves || bytes+len(leaf)+2 > MaxCommitBytes {
+				ids := len(seal.KeyIDs(leaf))
+				if len(chunk) == MaxCommitLeaves || bytes+len(leaf)+2 > MaxCommitBytes || keys+ids > maxKeys {
 					if err := flush(); err != nil {
 						return err
 					}
 				}
+				keys += ids
 				chunk, bytes, at = append(chunk, leaf), bytes+len(leaf)+2, at+1
 			}
 		}

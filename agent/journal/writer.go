@@ -42,8 +42,12 @@ func (j *Journal) Append(ctx context.Context, leaves []Leaf, at []source.Positio
 	var sum Outcome
 	for {
 		n, bytes := 0, 0
+		keys := 0
 		for n < len(leaves) && n < MaxCommitLeaves {
 			size := len(leaves[n].Bytes)
+			if keys += len(leaves[n].Keys); keys > maxKeys && n > 0 {
+				break
+			}
 			if size == 0 || size > event.MaxLeaf || !leaves[n].Class.Valid() {
 				return sum, fmt.Errorf("journal: leaf of %d bytes and class %q can't be written", size, leaves[n].Class)
 			}
@@ -155,7 +159,7 @@ func (j *Journal) serve(r *request) {
 		}
 	}
 	batch := []*request{r}
-	leaves, bytes := len(r.leaves), r.bytes
+	leaves, bytes, keys := len(r.leaves), r.bytes, leafKeys(r.leaves)
 	for {
 		var next *request
 		select {
@@ -166,17 +170,17 @@ func (j *Journal) serve(r *request) {
 			j.commitRequests(batch)
 			return
 		}
-		full := leaves+len(next.leaves) > MaxCommitLeaves || bytes+next.bytes > MaxCommitBytes
+		full := leaves+len(next.leaves) > MaxCommitLeaves || bytes+next.bytes > MaxCommitBytes || keys+leafKeys(next.leaves) > maxKeys
 		if next.op != nil || full {
 			j.commitRequests(batch)
-			batch, leaves, bytes = nil, 0, 0
+			batch, leaves, bytes, keys = nil, 0, 0, 0
 		}
 		if next.op != nil {
 			next.done <- result{err: next.op()}
 			return
 		}
 		batch = append(batch, next)
-		leaves, bytes = leaves+len(next.leaves), bytes+next.bytes
+		leaves, bytes, keys = leaves+len(next.leaves), bytes+next.bytes, keys+leafKeys(next.leaves)
 	}
 }
 
@@ -258,7 +262,7 @@ func (j *Journal) commitRequests(reqs []*request) {
 // admit applies the quota and sorts the leaves by log, in the order they came.
 // It fills answers anew at each call.
 func (j *Journal) admit(reqs []*request, answers []result) *batch {
-	b := &batch{}
+	b := &batch{keyed: true}
 	for i, r := range reqs {
 		answers[i] = result{}
 		if j.refuses(event.Security) && hasClass(r.leaves, event.Security) {
@@ -274,6 +278,7 @@ func (j *Journal) admit(reqs []*request, answers []result) *batch {
 				continue
 			}
 			b.addHashed(leaf.Class, leaf.Bytes, r.hashes[k])
+			b.addKeys(leaf.Keys)
 		}
 		for _, p := range r.at {
 			b.positions = append(b.positions, p)

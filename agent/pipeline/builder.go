@@ -12,6 +12,7 @@ import (
 	"github.com/linewatch/linewatch/agent/journal"
 	"github.com/linewatch/linewatch/agent/source"
 	"github.com/linewatch/linewatch/shared/event"
+	"github.com/linewatch/linewatch/shared/seal"
 )
 
 const (
@@ -33,6 +34,7 @@ type draft struct {
 	ev   *event.Event
 	info event.TypeInfo
 	obj  object
+	keys []*seal.DataKey // that sealed fields name
 }
 
 // begin fills in the envelope that a reading's event has.
@@ -106,6 +108,7 @@ func (b *builder) finish(d *draft, r *source.Reading) {
 	for _, field := range event.Missing(d.info, d.ev.Data) {
 		d.problem("event_data."+field, "required by the catalogue, not given")
 	}
+	b.fields(d, r)
 	if d.ev.Context == nil {
 		d.ev.Context = contextOf(r)
 	}
@@ -117,7 +120,7 @@ func (b *builder) finish(d *draft, r *source.Reading) {
 func (b *builder) write(d *draft, r *source.Reading) {
 	leaf, err := d.ev.AppendLeaf(make([]byte, 0, len(d.ev.Data)+len(d.ev.Context)+896))
 	if err == nil {
-		b.leaves = append(b.leaves, journal.Leaf{Class: d.ev.Class, Bytes: leaf})
+		b.leaves = append(b.leaves, journal.Leaf{Class: d.ev.Class, Bytes: leaf, Keys: d.keys})
 		return
 	}
 	if d.ev.Type == event.TypeIngestQuarantined {
@@ -137,6 +140,10 @@ func (b *builder) quarantine(r *source.Reading, typ, reason string, data []byte)
 	d := b.begin(&source.Reading{Point: r.Point, ReceivedAt: r.ReceivedAt, OriginalID: r.OriginalID},
 		event.TypeIngestQuarantined)
 	text, encoding := sample(data)
+	if b.sealing() && text != "" {
+		b.put(d, "event_data.sample", seal.Set(setUnparsed), d.value("sample", text))
+		text = ""
+	}
 	name, item := "agent", ""
 	if r.Point != nil {
 		name, item = r.Point.Source, r.Point.Item

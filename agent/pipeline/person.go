@@ -9,6 +9,7 @@ import (
 	"github.com/linewatch/linewatch/agent/source"
 	"github.com/linewatch/linewatch/agent/source/rawjson"
 	"github.com/linewatch/linewatch/shared/event"
+	"github.com/linewatch/linewatch/shared/seal"
 	"github.com/linewatch/linewatch/shared/wire"
 )
 
@@ -16,29 +17,27 @@ import (
 const removed = "removed"
 
 // person takes the user name out of the event: user_id and every text of
-// event_data that is the name become the pseudonym. Without a key the name goes
-// and a problem says so.
+// event_data that is the name become the pseudonym, and the name itself is sealed
+// with the person's key. Without a key the name goes and a problem says so.
 func (b *builder) person(d *draft, r *source.Reading) {
 	name := strings.TrimSpace(event.Clean(r.User))
 	if name == "" {
 		return
 	}
-	plant, _, _ := strings.Cut(d.ev.Station, "/")
 	stand := removed
-	var key []byte
-	ok := false
-	if b.o.Pseudonyms != nil {
-		key, ok = b.o.Pseudonyms.Key(plant, d.ev.CollectedAt.Year())
-	}
-	if ok {
-		stand = event.Pseudonym(key, name)
+	if p, ok := b.pseudonym(d, name); ok {
+		stand = p
 		d.ev.UserID = stand
+		if b.sealing() {
+			b.put(d, seal.UserPath, seal.Person(stand), d.value("user_id", name))
+		}
 	} else {
+		plant, _, _ := strings.Cut(d.ev.Station, "/")
 		d.problem("user_id", fmt.Sprintf("no pseudonym key for %s in %d: the name was left out", plant, d.ev.CollectedAt.Year()))
 	}
 	out := replaceText(d.ev.Data, name, stand)
 	for _, field := range []string{"userId", "by"} {
-		if !ok || !contains(d.info.Required, field) {
+		if stand == removed || !contains(d.info.Required, field) {
 			continue
 		}
 		rest, given := out, false

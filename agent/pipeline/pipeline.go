@@ -21,6 +21,7 @@ import (
 	"github.com/linewatch/linewatch/agent/journal"
 	"github.com/linewatch/linewatch/agent/source"
 	"github.com/linewatch/linewatch/shared/event"
+	"github.com/linewatch/linewatch/shared/seal"
 )
 
 // Journal is where events become durable; agent/journal implements it.
@@ -42,7 +43,11 @@ type Options struct {
 	Station    string // default of occurrences without a station, and of Emit
 	Version    string // of the program, for metadata.agent
 	Pseudonyms Pseudonyms
-	Signals    map[string]config.Signal
+	// Policy says which fields are sealed; nil: none. DataKeys seals them; without
+	// a key a field of the policy is left out.
+	Policy   *seal.Policy
+	DataKeys DataKeys
+	Signals  map[string]config.Signal
 	// Detectors makes further detectors of one signal; nil for none. The limits
 	// of Signals are always watched.
 	Detectors func(p *source.Point, cfg config.Signal) []detect.Detector

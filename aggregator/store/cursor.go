@@ -72,10 +72,14 @@ func filterSum(filter string) []byte {
 func (q EventQuery) FilterKey() string {
 	scope := slices.Clone(q.Scope)
 	slices.Sort(scope)
-	return strings.Join([]string{
+	parts := []string{
 		query.Hash(q.Filter), strings.Join(scope, "\n"),
 		boundText(q.From), boundText(q.To),
-	}, "\x00")
+	}
+	for _, tokens := range q.Blind {
+		parts = append(parts, strings.Join(tokens, "\n"))
+	}
+	return strings.Join(parts, "\x00")
 }
 
 func boundText(t time.Time) string {

@@ -28,6 +28,7 @@ var (
 // Store is one database. All methods may be called concurrently.
 type Store interface {
 	Evidence
+	Sealed
 	ReadModel
 	Registry
 	// Ping reports whether the database answers and takes writes.
@@ -103,7 +104,7 @@ type Registry interface {
 type Change struct {
 	Segments []Append
 	// Logs to register, before the segments are appended. Of a log that is there
-	// already Keys, State, Copies and Reason are replaced, its head is not.
+	// already Keys, Copies and Reason are replaced, its head and state are not.
 	Logs     []Log
 	Agents   []Agent // inserted or replaced
 	Tokens   []Token // inserted or replaced
@@ -111,10 +112,14 @@ type Change struct {
 	Settings map[string][]byte
 	// UseTokens counts one use of each enrolment token by hash; ErrConflict when used up.
 	UseTokens []string
-	// LogStates sets the state of logs.
+	// LogStates sets the state of logs, after the segments are appended: only an
+	// active log can grow (ErrConflict).
 	LogStates map[string]LogState
 	// Roots are checkpoint lists behind log.roots leaves (kept as they are).
 	Roots []RootList
+	// Destroy deletes wrapped data keys and what the read model has by them; they
+	// are never stored again. Ids that are not stored count as destroyed too.
+	Destroy []DestroyedKey
 }
 
 // RootList is the list of checkpoints behind one log.roots leaf of the ledger.
@@ -249,6 +254,8 @@ type Row struct {
 	Context       []byte
 	Words         string // text searched by free words: strings of event_data, type, station, equipment, signal
 	Quarantined   bool   // the leaf fails the profile
+	// Blind are the row's entries of the blind index; they are not read back.
+	Blind []Blind
 }
 
 // EventQuery selects rows. Scope restricts to stations (patterns of the search
@@ -261,6 +268,9 @@ type EventQuery struct {
 	From, To  time.Time // bounds of At, zero for open
 	Limit     int       // 1 to 1000
 	After     string    // cursor of the page before
+	// Blind limits to rows with sealed fields of these values: of each list a row
+	// must have one token (see Blind).
+	Blind [][]string
 }
 
 // Page is one page of rows, newest first.

@@ -61,6 +61,9 @@ type Header struct {
 	Checkpoint string            `json:"checkpoint"`      // signed note of size First+Count
 	Range      []string          `json:"range,omitempty"` // KindHole: base64 hashes of the compact range
 	Keys       map[string]string `json:"keys,omitempty"`  // wrapped data keys, base64 by hex key id
+	// Lost are ids of data keys that the leaves name and that the station has lost:
+	// the segment is taken all the same, what they sealed stays unreadable.
+	Lost []string `json:"lost_keys,omitempty"`
 }
 
 // Result answers one segment, in the order of the request.
@@ -103,6 +106,9 @@ type EnrolResponse struct {
 	Scope       []string       `json:"scope,omitempty"` // station patterns it may speak for
 	Cosigners   []Cosigner     `json:"cosigners,omitempty"`
 	Pseudonyms  []PseudonymKey `json:"pseudonym_keys,omitempty"`
+	// Sealing is the key that data keys are wrapped for, as seal.PublicKey writes it.
+	Sealing   string    `json:"sealing_key,omitempty"`
+	Destroyed Destroyed `json:"destroyed,omitzero"`
 }
 
 // Cosigner is one aggregator key whose receipts an agent accepts.
@@ -169,10 +175,13 @@ type StatusResponse struct {
 	Cosigners  []Cosigner     `json:"cosigners"`
 	Destroyed  Destroyed      `json:"destroyed"`
 	Pseudonyms []PseudonymKey `json:"pseudonym_keys,omitempty"`
+	Sealing    string         `json:"sealing_key,omitempty"` // see EnrolResponse
 	Renew      bool           `json:"renew,omitempty"`
 }
 
-// Destroyed names the newest list of destroyed data keys.
+// Destroyed names the newest list of destroyed data keys by its number and the hex
+// SHA-256 over its ids; number 0 for the list that is still empty. GET
+// /agent/v1/destroyed answers the signed list (seal.OpenDestroyed).
 type Destroyed struct {
 	Number uint64 `json:"number"`
 	Hash   string `json:"hash"`

@@ -40,10 +40,12 @@ func (s *Store) Commit(ctx context.Context, c store.Change) (store.Committed, er
 		if err := commitRegistry(ctx, tx, c); err != nil {
 			return err
 		}
-		if len(segments) == 0 {
-			return nil
+		if len(segments) > 0 {
+			if err := w.segments(ctx, segments); err != nil {
+				return err
+			}
 		}
-		return w.segments(ctx, segments)
+		return setStates(ctx, tx, c.LogStates)
 	})
 	if err != nil {
 		return store.Committed{}, fmt.Errorf("commit: %w", err)
@@ -115,10 +117,7 @@ func (w *writer) segments(ctx context.Context, segments []store.Append) error {
 				w.addCopy(w.logs[i], w.pos, c)
 			}
 		}
-		for _, id := range sortedKeys(a.Keys) {
-			w.tail.Queue(`INSERT INTO wrapped_keys (id, blob, log, received) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING`,
-				id, a.Keys[id], w.logs[i], a.Received)
-		}
+		w.putKeys(w.logs[i], a)
 	}
 	if err := w.flush(ctx); err != nil {
 		return err
@@ -139,7 +138,8 @@ func (w *writer) heads(ctx context.Context, segments []store.Append) error {
 		if a.First+a.Count > math.MaxInt64 {
 			return fmt.Errorf("log %s is full", a.Log)
 		}
-		b.Queue(`WITH head AS (UPDATE logs SET size = $1, frontier = $2, note = $3, receipt = $4 WHERE log = $5 AND size = $6 RETURNING n)
+		b.Queue(`WITH head AS (UPDATE logs SET size = $1, frontier = $2, note = $3, receipt = $4
+			WHERE log = $5 AND size = $6 AND state = 'active' RETURNING n)
 			INSERT INTO segments (log, first, count, kind, pos, received, clock_offset, note, receipt, frame)
 			SELECT n, $6, $7, $8, $9, $10, $11, $3, $4, $12 FROM head RETURNING log`,
 			int64(a.First+a.Count), frontier, a.Note, a.Receipt, a.Log, int64(a.OldSize), int64(a.Count), a.Kind, w.pos,

@@ -119,7 +119,7 @@ func (f *filter) page(ctx context.Context, tx pgx.Tx, q store.EventQuery, from k
 		if err != nil {
 			return nil, last, false, err
 		}
-		for _, p := range batch {
+		for _, p := range batch.rows {
 			fits := f.exact || q.Match(p.Row)
 			if fits && len(rows) == limit {
 				return rows, last, true, nil
@@ -129,8 +129,9 @@ func (f *filter) page(ctx context.Context, tx pgx.Tx, q store.EventQuery, from k
 				rows = append(rows, p.Row)
 			}
 		}
-		examined += len(batch)
-		if len(batch) < n {
+		last = batch.end
+		examined += batch.seen
+		if !batch.more {
 			return rows, last, false, nil
 		}
 		if examined >= maxExamined {
@@ -159,14 +160,19 @@ func (k key) behind(arrival bool) (string, []any) {
 	return beforeTime, []any{k.at, k.at, k.log, k.idx}
 }
 
-// fetch reads up to n rows behind a key, newest first.
-func (f *filter) fetch(ctx context.Context, tx pgx.Tx, arrival bool, after key, n int) ([]placed, error) {
-	where, args := f.where(-1)
-	behind, behindArgs := after.behind(arrival)
+// fetch reads up to n rows behind a key, newest first; by arrival those of a
+// bounded part.
+func (f *filter) fetch(ctx context.Context, tx pgx.Tx, arrival bool, after key, n int) (found, error) {
 	if arrival {
-		return readRows(ctx, tx, `SELECT * FROM events e WHERE `+where+behind+byArrival+` LIMIT ?`, byArrival,
-			slices.Concat(args, behindArgs, []any{n})...)
+		return f.arrivals(ctx, tx, after, n)
 	}
+	rows, err := f.fetchTimes(ctx, tx, after, n)
+	return ended(rows, n, after, false), err
+}
+
+func (f *filter) fetchTimes(ctx context.Context, tx pgx.Tx, after key, n int) ([]placed, error) {
+	where, args := f.where(-1)
+	behind, behindArgs := after.behind(false)
 	if f.gin {
 		return f.fetchGIN(ctx, tx, after, n)
 	}

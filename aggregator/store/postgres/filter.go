@@ -23,6 +23,8 @@ type filter struct {
 	args  []any
 	sets  []set // columns limited to a few values
 	gin   bool  // a condition is for a GIN index, which knows no order
+	byID  bool  // ids are asked for
+	few   *bool // once it is known: few rows fit, and can be sorted by arrival
 	exact bool
 	empty bool // no row can fit
 	from  time.Time
@@ -112,6 +114,9 @@ func compile(ctx context.Context, tx pgx.Tx, eq store.EventQuery) (*filter, erro
 			return nil, fmt.Errorf("term %s: %w", t.Field, err)
 		}
 	}
+	for _, tokens := range eq.Blind {
+		f.add(`(e.log, e.idx) IN (SELECT b.log, b.idx FROM blind b WHERE b.token = ANY(?))`, tokens)
+	}
 	f.empty = f.empty || !f.from.IsZero() && !f.to.IsZero() && !f.from.Before(f.to)
 	return f, nil
 }
@@ -171,6 +176,7 @@ func (f *filter) term(ctx context.Context, tx pgx.Tx, t query.Term) error {
 	case query.Class:
 		oneOf(f, "class", t.Not, t.Values)
 	case query.ID:
+		f.byID = f.byID || !t.Not
 		f.any(t, func(v string) (string, any) { return `e.id = ?::text::uuid`, v })
 	case query.Since:
 		f.bound(t.Time(), time.Time{})

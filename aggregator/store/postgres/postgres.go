@@ -37,6 +37,7 @@ const (
 	lockReadModel  = 0x6c77_0002 // shared by commits, alone by the swap of a rebuild
 	lockPartitions = 0x6c77_0003 // held while a partition is made
 	lockRebuild    = 0x6c77_0004 // held during a rebuild
+	lockSealed     = 0x6c77_0005 // shared by who stores wrapped keys, alone by who destroys some
 )
 
 // Options of Open; the zero value is ready to use.
@@ -144,8 +145,11 @@ func (s *Store) prepare(ctx context.Context) error {
 
 func createReadModel(ctx context.Context, tx pgx.Tx) error {
 	var there bool
-	if err := tx.QueryRow(ctx, `SELECT to_regclass('events') IS NOT NULL`).Scan(&there); err != nil || there {
+	if err := tx.QueryRow(ctx, `SELECT to_regclass('events') IS NOT NULL`).Scan(&there); err != nil {
 		return err
+	}
+	if there {
+		return blindTable(ctx, tx)
 	}
 	return execScript(ctx, tx, readModel(0, ""), view(""))
 }

@@ -72,3 +72,13 @@ CREATE TABLE {p}refused (
     reason text NOT NULL,
     CONSTRAINT g{g}_refused PRIMARY KEY (log, idx)
 );
+-- The blind index: which events have a sealed field of this value. It goes with the
+-- data key.
+CREATE TABLE {p}blind (
+    token text NOT NULL,
+    log   integer NOT NULL,
+    idx   bigint NOT NULL,
+    key   text NOT NULL,
+    CONSTRAINT g{g}_blind PRIMARY KEY (token, log, idx, key)
+);
+CREATE INDEX g{g}_blind_key ON {p}blind (key);

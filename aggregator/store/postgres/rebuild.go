@@ -26,7 +26,7 @@ const newPrefix = "new_"
 
 // readModelTables are the tables of one generation.
 func readModelTables() []string {
-	return []string{"events", "stations", "hours", "types", "copy_rows", "refused"}
+	return []string{"events", "stations", "hours", "types", "copy_rows", "refused", "blind"}
 }
 
 // Rebuild makes the read model anew beside the one in use and swaps the two. What

@@ -19,15 +19,6 @@ func commitRegistry(ctx context.Context, tx pgx.Tx, c store.Change) error {
 			return fmt.Errorf("log %s: %w", l.ID, err)
 		}
 	}
-	for _, id := range sortedKeys(c.LogStates) {
-		tag, err := tx.Exec(ctx, `UPDATE logs SET state = $1 WHERE log = $2`, string(c.LogStates[id]), id)
-		if err == nil && tag.RowsAffected() == 0 {
-			err = store.ErrNotFound
-		}
-		if err != nil {
-			return fmt.Errorf("log %s: %w", id, err)
-		}
-	}
 	if err := commitPeople(ctx, tx, c); err != nil {
 		return err
 	}
@@ -43,10 +34,26 @@ func commitRegistry(ctx context.Context, tx pgx.Tx, c store.Change) error {
 			return fmt.Errorf("setting %s: %w", key, err)
 		}
 	}
+	if err := destroy(ctx, tx, c.Destroy); err != nil {
+		return fmt.Errorf("destroy keys: %w", err)
+	}
 	for _, r := range c.Roots {
 		_, err := tx.Exec(ctx, `INSERT INTO root_lists (log, idx, lines) VALUES ($1, $2, $3)`, r.Log, int64(r.Index), notNil(r.Lines))
 		if err != nil {
 			return fmt.Errorf("root list: %w", err)
+		}
+	}
+	return nil
+}
+
+func setStates(ctx context.Context, tx pgx.Tx, states map[string]store.LogState) error {
+	for _, id := range sortedKeys(states) {
+		tag, err := tx.Exec(ctx, `UPDATE logs SET state = $1 WHERE log = $2`, string(states[id]), id)
+		if err == nil && tag.RowsAffected() == 0 {
+			err = store.ErrNotFound
+		}
+		if err != nil {
+			return fmt.Errorf("log %s: %w", id, err)
 		}
 	}
 	return nil
@@ -92,7 +99,7 @@ func insertLog(ctx context.Context, tx pgx.Tx, l store.Log) error {
 	}
 	tag, err := tx.Exec(ctx, `INSERT INTO logs (log, origin, agent, class, size, frontier, note, receipt, keys, state, predecessor, copies, registered, reason)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-		ON CONFLICT (log) DO UPDATE SET keys = excluded.keys, state = excluded.state, copies = excluded.copies, reason = excluded.reason
+		ON CONFLICT (log) DO UPDATE SET keys = excluded.keys, copies = excluded.copies, reason = excluded.reason
 		WHERE logs.origin = excluded.origin`,
 		l.ID, l.Origin, l.AgentID, string(l.Class), int64(l.Size), frontier, l.Note, l.Receipt, string(keys),
 		string(l.State), l.Predecessor, int64(l.Copies), stamp(l.Registered), l.Reason)

@@ -143,6 +143,7 @@ func (w *writer) put(ctx context.Context, rows []placed) error {
 		return err
 	}
 	w.count(rows)
+	w.putBlind(rows)
 	return nil
 }
 

@@ -30,7 +30,7 @@ func (s *Store) Commit(ctx context.Context, c store.Change) (store.Committed, er
 			return err
 		}
 		if len(c.Segments) == 0 {
-			return nil
+			return setStates(ctx, tx, c.LogStates)
 		}
 		insert = s.insert // a rebuild may put another one there
 		w := &appender{tx: tx, rows: newRowWriter(tx, insert)}
@@ -47,7 +47,7 @@ func (s *Store) Commit(ctx context.Context, c store.Change) (store.Committed, er
 			return err
 		}
 		done.Refused, seen = w.rows.refused, w.rows.newTypes
-		return nil
+		return setStates(ctx, tx, c.LogStates)
 	})
 	if err != nil {
 		return store.Committed{}, fmt.Errorf("commit: %w", err)
@@ -87,7 +87,7 @@ func (w *appender) append(ctx context.Context, a store.Append) error {
 	}
 	var n int64
 	err = w.tx.QueryRowContext(ctx, `UPDATE logs SET size = ?, frontier = ?, note = ?, receipt = ?
-		WHERE log = ? AND size = ? RETURNING n`, int64(size), frontier, a.Note, a.Receipt, a.Log, int64(a.OldSize)).Scan(&n)
+		WHERE log = ? AND size = ? AND state = 'active' RETURNING n`, int64(size), frontier, a.Note, a.Receipt, a.Log, int64(a.OldSize)).Scan(&n)
 	if errors.Is(err, sql.ErrNoRows) {
 		return w.whyNot(ctx, a)
 	}
@@ -103,12 +103,8 @@ func (w *appender) append(ctx context.Context, a store.Append) error {
 	if err := w.grow(ctx, n, a); err != nil {
 		return fmt.Errorf("tree: %w", err)
 	}
-	for id, blob := range a.Keys {
-		_, err := w.tx.ExecContext(ctx, `INSERT INTO wrapped_keys (id, blob, log, received) VALUES (?, ?, ?, ?)
-			ON CONFLICT (id) DO NOTHING`, id, blob, n, a.Received.UnixMicro())
-		if err != nil {
-			return fmt.Errorf("wrapped key %s: %w", id, err)
-		}
+	if err := w.putKeys(ctx, n, a); err != nil {
+		return err
 	}
 	for _, row := range a.Rows {
 		if err := w.rows.add(ctx, n, w.pos, row); err != nil {
@@ -125,14 +121,15 @@ func (w *appender) append(ctx context.Context, a store.Append) error {
 
 func (w *appender) whyNot(ctx context.Context, a store.Append) error {
 	var size int64
-	err := w.tx.QueryRowContext(ctx, `SELECT size FROM logs WHERE log = ?`, a.Log).Scan(&size)
+	var state string
+	err := w.tx.QueryRowContext(ctx, `SELECT size, state FROM logs WHERE log = ?`, a.Log).Scan(&size, &state)
 	if errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("log: %w", store.ErrNotFound)
 	}
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("size is %d, not %d: %w", size, a.OldSize, store.ErrConflict)
+	return fmt.Errorf("%s with size %d, not %d: %w", state, size, a.OldSize, store.ErrConflict)
 }
 
 // grow keeps the leaf hashes: complete tiles at each level, and the leaves behind.
@@ -200,12 +197,6 @@ func commitRegistry(ctx context.Context, tx *sql.Tx, c store.Change) error {
 			return fmt.Errorf("log %s: %w", l.ID, err)
 		}
 	}
-	for id, state := range c.LogStates {
-		r, err := tx.ExecContext(ctx, `UPDATE logs SET state = ? WHERE log = ?`, string(state), id)
-		if err := oneRow(r, err); err != nil {
-			return fmt.Errorf("log %s: %w", id, err)
-		}
-	}
 	if err := commitPeople(ctx, tx, c); err != nil {
 		return err
 	}
@@ -221,10 +212,23 @@ func commitRegistry(ctx context.Context, tx *sql.Tx, c store.Change) error {
 			return fmt.Errorf("setting %s: %w", key, err)
 		}
 	}
+	if err := destroy(ctx, tx, c.Destroy); err != nil {
+		return fmt.Errorf("destroy keys: %w", err)
+	}
 	for _, r := range c.Roots {
 		_, err := tx.ExecContext(ctx, `INSERT INTO root_lists (log, idx, lines) VALUES (?, ?, ?)`, r.Log, int64(r.Index), r.Lines)
 		if err != nil {
 			return fmt.Errorf("root list: %w", err)
+		}
+	}
+	return nil
+}
+
+func setStates(ctx context.Context, tx *sql.Tx, states map[string]store.LogState) error {
+	for id, state := range states {
+		r, err := tx.ExecContext(ctx, `UPDATE logs SET state = ? WHERE log = ?`, string(state), id)
+		if err := oneRow(r, err); err != nil {
+			return fmt.Errorf("log %s: %w", id, err)
 		}
 	}
 	return nil
@@ -270,7 +274,7 @@ func insertLog(ctx context.Context, tx *sql.Tx, l store.Log) error {
 	}
 	r, err := tx.ExecContext(ctx, `INSERT INTO logs (log, origin, agent, class, size, frontier, note, receipt, keys, state, predecessor, copies, registered, reason)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (log) DO UPDATE SET keys = excluded.keys, state = excluded.state, copies = excluded.copies, reason = excluded.reason
+		ON CONFLICT (log) DO UPDATE SET keys = excluded.keys, copies = excluded.copies, reason = excluded.reason
 		WHERE logs.origin = excluded.origin`,
 		l.ID, l.Origin, l.AgentID, string(l.Class), int64(l.Size), frontier, l.Note, l.Receipt, string(keys),
 		string(l.State), l.Predecessor, int64(l.Copies), micro(l.Registered), l.Reason)

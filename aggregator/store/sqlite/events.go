@@ -87,7 +87,7 @@ func (f *filter) page(ctx context.Context, tx *sql.Tx, q store.EventQuery, from 
 		if err != nil {
 			return nil, last, false, err
 		}
-		for _, p := range batch {
+		for _, p := range batch.rows {
 			fits := f.exact || q.Match(p.Row)
 			if fits && len(rows) == limit {
 				return rows, last, true, nil
@@ -97,8 +97,9 @@ func (f *filter) page(ctx context.Context, tx *sql.Tx, q store.EventQuery, from 
 				rows = append(rows, p.Row)
 			}
 		}
-		examined += len(batch)
-		if len(batch) < n {
+		last = batch.end
+		examined += batch.seen
+		if !batch.more {
 			return rows, last, false, nil
 		}
 		if examined >= maxExamined {
@@ -107,13 +108,17 @@ func (f *filter) page(ctx context.Context, tx *sql.Tx, q store.EventQuery, from 
 	}
 }
 
-// fetch reads at least n rows behind a key, newest first, or all there are.
-func (f *filter) fetch(ctx context.Context, tx *sql.Tx, arrival bool, after key, n int) ([]placed, error) {
+// fetch reads at least n rows behind a key, newest first, or all there are; by
+// arrival those of a bounded part.
+func (f *filter) fetch(ctx context.Context, tx *sql.Tx, arrival bool, after key, n int) (found, error) {
 	if arrival {
-		where, args := f.matchRows(f.where(-1))
-		return readRows(ctx, tx, where+` AND (e.pos, e.log, e.idx) < (?, ?, ?) ORDER BY e.pos DESC, e.log DESC, e.idx DESC LIMIT ?`,
-			append(args, after.first, after.log, after.idx, n)...)
+		return f.arrivals(ctx, tx, after, n)
 	}
+	rows, err := f.fetchTimes(ctx, tx, after, n)
+	return ended(rows, n, after, false), err
+}
+
+func (f *filter) fetchTimes(ctx context.Context, tx *sql.Tx, after key, n int) ([]placed, error) {
 	if f.match != "" {
 		return f.fetchMatches(ctx, tx, after, n)
 	}

@@ -22,6 +22,8 @@ type filter struct {
 	sets  []set  // columns limited to a few values
 	exact bool
 	empty bool // no row can fit
+	// driver is the index that lists by arrival use, once it was chosen; "" for none.
+	driver *string
 	// bounds of at, in microseconds: from <= at < to
 	from, to int64
 }
@@ -97,6 +99,10 @@ func compile(ctx context.Context, q queryer, eq store.EventQuery) (*filter, erro
 		if err := f.term(ctx, q, t); err != nil {
 			return nil, fmt.Errorf("term %s: %w", t.Field, err)
 		}
+	}
+	for _, tokens := range eq.Blind {
+		f.add(`e.n IN (SELECT n FROM blind WHERE token IN (`+marks(len(tokens))+`))`, anys(tokens)...)
+		f.empty = f.empty || len(tokens) == 0
 	}
 	f.empty = f.empty || f.from >= f.to
 	return f, nil

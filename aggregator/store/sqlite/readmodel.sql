@@ -69,3 +69,12 @@ CREATE TABLE {p}refused (
     reason TEXT NOT NULL,
     PRIMARY KEY (log, idx)
 ) WITHOUT ROWID;
+-- The blind index: which events have a sealed field of this value. It goes with the
+-- data key.
+CREATE TABLE {p}blind (
+    token TEXT NOT NULL,
+    n     INTEGER NOT NULL,
+    key   TEXT NOT NULL,
+    PRIMARY KEY (token, n, key)
+) WITHOUT ROWID;
+CREATE INDEX g{g}_blind_key ON {p}blind (key);

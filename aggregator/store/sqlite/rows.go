@@ -194,6 +194,9 @@ func (w *rowWriter) put(ctx context.Context, log, pos int64, r store.Row) error 
 			return err
 		}
 		w.texts = append(w.texts, numbered{n, searchText(r)})
+		if err := w.putBlind(ctx, n, r); err != nil {
+			return err
+		}
 		break
 	}
 	w.count(r)

@@ -135,8 +135,11 @@ func (s *Store) createReadModel(ctx context.Context) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
 		var n int
 		err := tx.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'events'`).Scan(&n)
-		if err != nil || n > 0 {
+		if err != nil {
 			return err
+		}
+		if n > 0 {
+			return blindTable(ctx, tx)
 		}
 		_, err = tx.ExecContext(ctx, readModel(0, ""))
 		return err

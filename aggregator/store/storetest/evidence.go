@@ -52,6 +52,30 @@ func testLogs(t *testing.T, s store.Store) {
 	require.NoError(t, s.Ping(ctx))
 }
 
+// testStates: whoever remembers a log as it was can't make it grow again, nor
+// give it back its old state.
+func testStates(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	l := NewLog("a", event.Security).Register(t, s)
+	Commit(t, s, l.Append(t, l.Event(station, "user.login")))
+	was := l.Log
+	// What comes before the fork in the same change is still appended.
+	a := l.Append(t, l.Event(station, "user.login"))
+	_, err := s.Commit(ctx, store.Change{Segments: []store.Append{a}, LogStates: map[string]store.LogState{l.ID: store.LogForked}})
+	require.NoError(t, err)
+	late := l.Append(t, l.Event(station, "user.login"))
+	_, err = s.Commit(ctx, store.Change{Segments: []store.Append{late}})
+	require.ErrorIs(t, err, store.ErrConflict, "a forked log does not grow")
+	_, err = s.Commit(ctx, store.Change{Logs: []store.Log{was}, Segments: []store.Append{late}})
+	require.ErrorIs(t, err, store.ErrConflict)
+	_, err = s.Commit(ctx, store.Change{Logs: []store.Log{was}})
+	require.NoError(t, err)
+	got, err := s.Log(ctx, l.ID)
+	require.NoError(t, err)
+	require.Equal(t, store.LogForked, got.State)
+	require.EqualValues(t, 2, got.Size)
+}
+
 func testSegments(t *testing.T, s store.Store) {
 	ctx := t.Context()
 	l := NewLog("a", event.Manufacturing).Register(t, s)

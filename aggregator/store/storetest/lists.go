@@ -62,6 +62,36 @@ func testArrival(t *testing.T, s store.Store) {
 	require.Equal(t, want, addresses(drain(t, s, q)))
 }
 
+// testManyArrivals: however common or rare what is asked for, a list by arrival
+// brings each row once, in the order of the feed, and comes to an end.
+func testManyArrivals(t *testing.T, s store.Store) {
+	p := NewPlant(t, s, 5)
+	p.Fill(t, s, 24_000, 500, 100*time.Millisecond)
+	fed := waitFeed(t, s, "", 24_000)
+	slices.Reverse(fed)
+	from := p.Now().Add(-2 * time.Minute).Format(time.RFC3339)
+	for _, text := range []string{
+		"", "type:quality.check", "type:quality.check,equipment.status", "type:access.denied", "-type:quality.check", "severity>=high",
+		"station:st01 type:quality.check", "station:st01 type:equipment.fault", "user:p-00000000000000000000000000000007", "user:p-*7",
+		"since:" + from, "until:" + from + " type:equipment.status", "hydraulic", "pass", `"hydraulic pressure"`, "-pass",
+		"data.panel:17", "data.result:pass type:access.denied", "data.result:nothing", "id:" + fed[77].ID, "type:nothing.such",
+	} {
+		q := All(text)
+		q.ByArrival = true
+		var want []Address
+		for _, r := range fed {
+			if q.Match(r) {
+				want = append(want, Address{r.Log, r.Index})
+			}
+		}
+		got := addresses(drain(t, s, q))
+		require.Len(t, got, len(want), text)
+		if len(want) > 0 {
+			require.Equal(t, want, got, text)
+		}
+	}
+}
+
 func testCursor(t *testing.T, s store.Store) {
 	p := NewPlant(t, s, 2)
 	p.Fill(t, s, 50, 10, time.Second)

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"maps"
 	"testing"
 	"time"
 
@@ -16,7 +17,9 @@ type Open func(t testing.TB) store.Store
 
 // Run is the whole suite.
 func Run(t *testing.T, open Open) {
-	for name, test := range cases() {
+	all := cases()
+	maps.Copy(all, sealedCases())
+	for name, test := range all {
 		t.Run(name, func(t *testing.T) {
 			s := open(t)
 			t.Cleanup(func() { require.NoError(t, s.Close()) })
@@ -28,6 +31,7 @@ func Run(t *testing.T, open Open) {
 func cases() map[string]func(*testing.T, store.Store) {
 	return map[string]func(*testing.T, store.Store){
 		"a log is registered and read back":                            testLogs,
+		"a log that is closed or forked does not grow":                 testStates,
 		"a segment comes back byte for byte":                           testSegments,
 		"an append at another size is a conflict and stores nothing":   testConflict,
 		"many segments of many agents are one transaction":             testManySegments,
@@ -37,6 +41,7 @@ func cases() map[string]func(*testing.T, store.Store) {
 		"a root list is kept":                                          testRootLists,
 		"lists page through everything once":                           testPaging,
 		"lists by arrival page in commit order":                        testArrival,
+		"lists by arrival of many events bring each once":              testManyArrivals,
 		"a cursor belongs to its filter":                               testCursor,
 		"the search language finds what matches":                       testSearch,
 		"a scope hides other stations in lists, counts and histograms": testScope,

@@ -1,0 +1,140 @@
+// Package seal keeps personal and secret fields of an event readable only for
+// whom they are meant: the field policy (which fields, by type and path), the
+// ciphertexts that stand in the leaf, the data keys behind them, how a data key
+// is wrapped for the aggregator, and the signed list of data keys that were
+// destroyed. docs/formats/sealed.md describes the bytes.
+//
+// All of it works where only what FIPS 140-3 allows is allowed (GODEBUG=fips140=only).
+package seal
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/linewatch/linewatch/shared/event"
+)
+
+// Errors that callers branch on.
+var (
+	// ErrOpen: the ciphertext was not made with this key for this event and path.
+	ErrOpen = errors.New("sealed field does not open")
+	// ErrWrapped: a blob is no wrapped data key.
+	ErrWrapped = errors.New("malformed wrapped data key")
+	// ErrOtherKey: the blob was wrapped for another key than the one given.
+	ErrOtherKey = errors.New("wrapped for another key")
+	// ErrNoRecipient: there is no key yet to wrap data keys for.
+	ErrNoRecipient = errors.New("no key to seal for: the aggregator has not handed one out yet")
+)
+
+const (
+	dataKeySize = 32 // bytes; AES-256
+	nonceSize   = 12
+	tagSize     = 16
+	// padTo hides how long a value is but for its multiple of this.
+	padTo = 32
+	// MaxText is the largest text of a sealed field, base64 of nonce, ciphertext
+	// and tag; no leaf could hold more.
+	MaxText = event.MaxLeaf
+)
+
+// UserPath is the path under which the clear name behind user_id is sealed.
+const UserPath = "user_id"
+
+// DataKey is one data key in memory, with the wrapped form that travels.
+type DataKey struct {
+	ID    string // hex SHA-256 of Blob
+	Blob  []byte // wrapped; not to be changed
+	Label Label
+	aead  cipher.AEAD
+}
+
+// newAEAD is AES-256-GCM that draws its own nonce (the only form that FIPS mode allows).
+func newAEAD(key []byte) (cipher.AEAD, error) {
+	if len(key) != dataKeySize {
+		return nil, fmt.Errorf("data key of %d bytes", len(key))
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+// additional binds a ciphertext to its place: event id, LF, path. Moved to
+// another event or field it does not open.
+func additional(eventID, path string) []byte {
+	return append(append(append(make([]byte, 0, len(eventID)+1+len(path)), eventID...), '\n'), path...)
+}
+
+// Seal encrypts one JSON value for this place in this event.
+func (k *DataKey) Seal(eventID, path string, value []byte) event.SealedField {
+	plain := make([]byte, (len(value)+padTo-1)/padTo*padTo)
+	for i := copy(plain, value); i < len(plain); i++ {
+		plain[i] = ' ' // JSON may end in white space
+	}
+	text := k.aead.Seal(make([]byte, 0, nonceSize+len(plain)+tagSize), nil, plain, additional(eventID, path))
+	return event.SealedField{Key: k.ID, Text: base64.StdEncoding.EncodeToString(text)}
+}
+
+// Open decrypts a field that was sealed with this key; the value is JSON. ErrOpen
+// for a ciphertext of another key, event or path.
+func (k *DataKey) Open(eventID, path string, f event.SealedField) ([]byte, error) {
+	if len(f.Text) > MaxText {
+		return nil, fmt.Errorf("%s: %w: too long", path, ErrOpen)
+	}
+	text, err := base64.StdEncoding.DecodeString(f.Text)
+	if err != nil || len(text) < nonceSize+tagSize || f.Key != k.ID {
+		return nil, fmt.Errorf("%s: %w", path, ErrOpen)
+	}
+	plain, err := k.aead.Open(nil, nil, text, additional(eventID, path))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, ErrOpen)
+	}
+	return bytes.TrimRight(plain, " "), nil
+}
+
+// KeyID is the id of a wrapped data key: the hex SHA-256 of its blob.
+func KeyID(blob []byte) string {
+	sum := sha256.Sum256(blob)
+	return hex.EncodeToString(sum[:])
+}
+
+// ValidID reports whether a text has the form of a key id.
+func ValidID(id string) bool {
+	if len(id) != 2*sha256.Size {
+		return false
+	}
+	for i := range len(id) {
+		if c := id[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// KeyIDs returns the ids of the data keys that a leaf names, none twice; none for
+// a leaf outside of the profile.
+func KeyIDs(leaf []byte) []string {
+	if !bytes.Contains(leaf, []byte(`"sealed":`)) {
+		return nil
+	}
+	e, _, err := event.Parse(leaf)
+	if err != nil {
+		return nil
+	}
+	var ids []string
+	seen := make(map[string]bool, len(e.Sealed))
+	for _, f := range e.Sealed {
+		if ValidID(f.Key) && !seen[f.Key] {
+			seen[f.Key] = true
+			ids = append(ids, f.Key)
+		}
+	}
+	return ids
+}
