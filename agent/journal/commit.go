@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -37,18 +38,20 @@ type put struct {
 	key, value []byte // value nil deletes
 }
 
-// part is what a batch appends to one log.
+// part is what a batch appends to one log under one checkpoint. A batch that holds
+// more has several parts of a log, one behind the other.
 type part struct {
 	class  event.Class
 	log    *logState // found or made when the batch is prepared, unless given
 	leaves [][]byte
 	hashes []evidence.Hash // of the leaves, as far as the callers made them
-	bytes  int64
+	bytes  int64           // of the leaves with their two bytes of length
 
 	rng   evidence.Range // of these leaves
 	front evidence.Range // of the log after them
 	note  []byte
-	saved bool // a frontier goes with this commit
+	since int64 // bytes behind the last frontier, with these leaves
+	saved bool  // a frontier goes with this commit
 }
 
 // add appends a leaf to the part of its class.
@@ -57,13 +60,18 @@ func (b *batch) add(class event.Class, leaf []byte) {
 }
 
 func (b *batch) addHashed(class event.Class, leaf []byte, h evidence.Hash) {
-	for _, p := range b.parts {
-		if p.class == class && p.log == nil {
-			p.leaves, p.hashes = append(p.leaves, leaf), append(p.hashes, h)
-			return
+	size := int64(len(leaf)) + 2
+	for _, p := range slices.Backward(b.parts) {
+		if p.class != class || p.log != nil {
+			continue
 		}
+		if len(p.leaves) == MaxCommitLeaves || p.bytes+size > MaxCommitBytes {
+			break
+		}
+		p.leaves, p.hashes, p.bytes = append(p.leaves, leaf), append(p.hashes, h), p.bytes+size
+		return
 	}
-	b.parts = append(b.parts, &part{class: class, leaves: [][]byte{leaf}, hashes: []evidence.Hash{h}})
+	b.parts = append(b.parts, &part{class: class, leaves: [][]byte{leaf}, hashes: []evidence.Hash{h}, bytes: size})
 }
 
 // commitOwn commits leaves of the journal's own.
@@ -124,13 +132,18 @@ func (j *Journal) commit(b *batch) error {
 
 // prepare finds or makes the logs, hashes, and signs one checkpoint per log.
 func (j *Journal) prepare(b *batch) error {
+	made := map[event.Class]*logState{} // by this batch
+	last := map[*logState]*part{}
 	for _, p := range b.parts {
 		if p.log == nil {
-			p.log = j.active[p.class]
+			if p.log = made[p.class]; p.log == nil {
+				p.log = j.active[p.class]
+			}
 			var err error
 			switch {
 			case p.log == nil:
 				err = j.open(p)
+				made[p.class] = p.log
 			case p.log.copyDue:
 				err = j.copyRest(p.log)
 			}
@@ -138,9 +151,10 @@ func (j *Journal) prepare(b *batch) error {
 				return err
 			}
 		}
-		if err := p.sign(); err != nil {
+		if err := p.sign(last[p.log]); err != nil {
 			return err
 		}
+		last[p.log] = p
 	}
 	return nil
 }
@@ -169,7 +183,13 @@ func (j *Journal) open(p *part) error {
 	return nil
 }
 
-func (p *part) sign() error {
+// sign makes the checkpoint behind the leaves; before is the part of the same log
+// that the batch holds before this one, or nil.
+func (p *part) sign(before *part) error {
+	begin, front, since := p.log.size, p.log.front, p.log.since
+	if before != nil {
+		begin, front, since = before.front.End, before.front, before.since
+	}
 	p.bytes = 0
 	for i, leaf := range p.leaves {
 		if i == len(p.hashes) {
@@ -177,8 +197,8 @@ func (p *part) sign() error {
 		}
 		p.bytes += int64(len(leaf)) + 2
 	}
-	p.rng = evidence.RangeOf(p.log.size, p.hashes)
-	p.front = p.log.front.Clone()
+	p.rng = evidence.RangeOf(begin, p.hashes)
+	p.front = front.Clone()
 	if err := p.front.Join(p.rng); err != nil {
 		return fmt.Errorf("log %s: %w", p.log.rec.Origin, err)
 	}
@@ -190,7 +210,9 @@ func (p *part) sign() error {
 	if err != nil {
 		return fmt.Errorf("log %s: %w", p.log.rec.Origin, err)
 	}
-	p.saved = p.log.since+p.bytes >= frontierEvery
+	if p.since, p.saved = since+p.bytes, false; p.since >= frontierEvery {
+		p.since, p.saved = 0, true
+	}
 	return nil
 }
 
@@ -300,10 +322,7 @@ func (j *Journal) publish(b *batch) {
 			j.logs[l.id], j.active[l.class] = l, l
 		}
 		j.recent.add(l.id, p, b.keys)
-		l.size, l.front, l.note = p.front.End, p.front, p.note
-		if l.since += p.bytes; p.saved {
-			l.since = 0
-		}
+		l.size, l.front, l.note, l.since = p.front.End, p.front, p.note, p.since
 		if l.whole {
 			l.ranges.add(p.rng)
 		}
@@ -388,6 +407,9 @@ func (j *Journal) takeBack(b *batch) error {
 	return j.live.update(func(tx *bolt.Tx) error {
 		for _, p := range b.parts {
 			if j.logs[p.log.id] == nil {
+				if tx.Bucket([]byte(leafPrefix+p.log.id)) == nil {
+					continue // an earlier part of this log
+				}
 				if err := tx.DeleteBucket([]byte(leafPrefix + p.log.id)); err != nil {
 					return err
 				}

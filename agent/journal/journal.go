@@ -25,10 +25,13 @@ import (
 	"github.com/linewatch/linewatch/shared/seal"
 )
 
-// Limits of one commit; a larger Append becomes several.
+// Limits of one checkpoint, and of one transaction, which holds several checkpoints
+// of a log when it must; a larger Append becomes several transactions.
 const (
 	MaxCommitLeaves = 1000
 	MaxCommitBytes  = 4 << 20 // leaves with their two bytes of length
+	MaxAppendLeaves = 8 * MaxCommitLeaves
+	MaxAppendBytes  = 2 * MaxCommitBytes // half of the smallest file
 )
 
 // Errors that callers branch on.

@@ -28,6 +28,8 @@ import (
 const (
 	helperVariable = "LINEWATCH_JOURNAL_HELPER"
 	retryVariable  = "LINEWATCH_JOURNAL_RETRY"
+	// largeVariable is the most numbers of one Append, if not 60.
+	largeVariable = "LINEWATCH_JOURNAL_LARGE"
 )
 
 // TestMain lets the test binary be the process that is killed.
@@ -38,11 +40,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// helperFile is the size of a file: small, so that the roll is met often.
+func helperFile() int64 {
+	if os.Getenv(largeVariable) != "" {
+		return 4 << 20
+	}
+	return 1 << 20
+}
+
 func helperOptions(dir string) Options {
 	seed := sha256.Sum256([]byte("helper"))
 	key := ed25519.NewKeyFromSeed(seed[:])
 	return Options{
-		Dir: dir, MaxFile: 1 << 20, Quota: 1 << 30, Ballast: -1, Signer: key,
+		Dir: dir, MaxFile: helperFile(), Quota: 1 << 30, Ballast: -1, Signer: key,
 		AgentID: evidence.AgentID(key.Public().(ed25519.PublicKey)), Station: "plant/line/st01", Version: "test",
 	}
 }
@@ -60,8 +70,12 @@ func writeForEver(dir string) {
 		n, _ = strconv.Atoi(string(p))
 	}
 	fmt.Println("from", n)
+	most := 60
+	if large, err := strconv.Atoi(os.Getenv(largeVariable)); err == nil {
+		most = large
+	}
 	for {
-		count := 1 + rand.IntN(60)
+		count := 1 + rand.IntN(most)
 		batch := append(leaves(event.Manufacturing, n, count), leaves(event.Security, n, count)...)
 		at := []source.Position{{Source: "test", Set: map[string][]byte{"n": []byte(strconv.Itoa(n + count))}}}
 		if _, err := j.Append(context.Background(), batch, at); err != nil {
@@ -78,6 +92,19 @@ func writeForEver(dir string) {
 }
 
 func TestKillingTheProcessAtRandomLosesNothingThatWasAcknowledged(t *testing.T) {
+	killAtRandom(t)
+}
+
+// A notification of an OPC UA server may hold more events than a checkpoint covers;
+// a kill in the middle must not leave half of them without their position, for the
+// server sends them all again.
+func TestAnAppendOfSeveralCheckpointsIsWrittenWholeOrNotAtAll(t *testing.T) {
+	t.Setenv(largeVariable, "4000")
+	killAtRandom(t)
+}
+
+func killAtRandom(t *testing.T) {
+	t.Helper()
 	dir := filepath.Join(t.TempDir(), "journal")
 	exe, err := os.Executable()
 	require.NoError(t, err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -284,7 +285,7 @@ func (j *Journal) compare(st *fileState, b *batch) (landed bool, err error) {
 		if j.logs[p.log.id] == nil {
 			t := st.tails[p.log.id]
 			without = without && t.size == 0
-			with = with && t.size == p.front.End
+			with = with && t.size == b.partOf(p.log.id).front.End
 		}
 	}
 	if !with && !without {
@@ -293,8 +294,9 @@ func (j *Journal) compare(st *fileState, b *batch) (landed bool, err error) {
 	return with, nil
 }
 
+// partOf returns the last part of a log, nil when the batch has none.
 func (b *batch) partOf(id string) *part {
-	for _, p := range b.parts {
+	for _, p := range slices.Backward(b.parts) {
 		if p.log.id == id {
 			return p
 		}

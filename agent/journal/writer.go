@@ -36,14 +36,16 @@ const checkEvery = 10 * time.Second
 // Append writes leaves and positions in one transaction and returns when it is
 // durable; leaves that the quota refuses are counted in the outcome. Without
 // leaves the positions wait for the next commit, at the latest PositionDelay,
-// unless one is urgent. More than one commit can hold becomes several; the
-// positions go with the last. An error means: not all was taken, hand it over again.
+// unless one is urgent. More than MaxAppendLeaves or MaxAppendBytes becomes several
+// transactions, and the positions go with the last: a source that hands over more at
+// once may see some of it twice after a crash. An error means: not all was taken,
+// hand it over again.
 func (j *Journal) Append(ctx context.Context, leaves []Leaf, at []source.Position) (Outcome, error) {
 	var sum Outcome
 	for {
 		n, bytes := 0, 0
 		keys := 0
-		for n < len(leaves) && n < MaxCommitLeaves {
+		for n < len(leaves) && n < MaxAppendLeaves {
 			size := len(leaves[n].Bytes)
 			if keys += len(leaves[n].Keys); keys > maxKeys && n > 0 {
 				break
@@ -51,7 +53,7 @@ func (j *Journal) Append(ctx context.Context, leaves []Leaf, at []source.Positio
 			if size == 0 || size > event.MaxLeaf || !leaves[n].Class.Valid() {
 				return sum, fmt.Errorf("journal: leaf of %d bytes and class %q can't be written", size, leaves[n].Class)
 			}
-			if bytes+size+2 > MaxCommitBytes {
+			if bytes+size+2 > MaxAppendBytes {
 				break
 			}
 			bytes, n = bytes+size+2, n+1
