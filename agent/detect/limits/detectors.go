@@ -196,7 +196,7 @@ func (s *set) restore(state []byte) error {
 			m.active, m.since, m.extreme = k.Active, k.Since, k.Extreme
 			if k.Told {
 				t := s.tellers[min(i, len(s.tellers)-1)]
-				t.fold.restore(true)
+				t.fold.Restore(true)
 				t.name = m.name
 			}
 		}

@@ -91,8 +91,8 @@ func (f *Fold) record(at time.Time) {
 	f.raises = append(f.raises, at)
 }
 
-// restore takes up an alarm that was told before a restart.
-func (f *Fold) restore(told bool) { f.told, f.active = told, told }
+// Restore takes up an alarm that was told before a restart.
+func (f *Fold) Restore(told bool) { f.told, f.active = told, told }
 
 // teller tells the changes of one condition.
 type teller struct {

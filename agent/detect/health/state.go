@@ -1,0 +1,41 @@
+package health
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// kept is what a Beat remembers over a restart. Times of the last value are not
+// kept: nobody knows what happened while the agent was away.
+type kept struct {
+	Change    pace      `json:"change"`
+	Value     pace      `json:"value"`
+	Flat      bool      `json:"flat"`
+	FlatSince time.Time `json:"flat_since,omitzero"`
+	Lost      bool      `json:"lost"`
+	LostSince time.Time `json:"lost_since,omitzero"`
+	Last      float64   `json:"last"`
+}
+
+// Save implements detect.Keeper.
+func (b *Beat) Save() []byte {
+	out, err := json.Marshal(kept{b.change, b.value, b.flatNow.told, b.flatNow.since, b.lost.told, b.lost.since, b.last})
+	if err != nil {
+		return nil
+	}
+	return out
+}
+
+// Restore implements detect.Keeper.
+func (b *Beat) Restore(state []byte) error {
+	var k kept
+	if err := json.Unmarshal(state, &k); err != nil {
+		return fmt.Errorf("health of %s: %w", b.of.Name, err)
+	}
+	b.change, b.value = k.Change, k.Value
+	b.flatNow, b.lost = alarm{k.Flat, k.FlatSince}, alarm{k.Lost, k.LostSince}
+	b.last, b.seen = k.Last, k.Flat // a value other than the flat one is a change
+	b.changed = k.FlatSince
+	return nil
+}
