@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/linewatch/linewatch/shared/durable"
@@ -68,6 +69,8 @@ const (
 type Book struct {
 	path string
 
+	changes atomic.Uint64 // of what is frozen: charts look again when it moved
+
 	mu      sync.Mutex // never held while a chart's lock is asked for
 	entries []Entry
 	charts  map[string]*Chart // by station and name
@@ -122,6 +125,7 @@ func (b *Book) Seed(entries []Entry) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.entries = append(b.entries, entries...)
+	b.changes.Add(1)
 	return b.write()
 }
 
@@ -218,6 +222,7 @@ func (b *Book) step(k Key, from, to State, now time.Time, missing error) (Entry,
 		b.entries = before // what is not on disk is not in force
 		return e, err
 	}
+	b.changes.Add(1)
 	return e, nil
 }
 

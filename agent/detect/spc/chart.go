@@ -258,6 +258,7 @@ type track struct {
 	proposed bool // a proposal of the present points waits for a person
 
 	active *Entry // frozen baseline that fits the configuration
+	looked uint64 // changes of the book, plus 1, when active was read
 
 	tests Tests
 	ewma  EWMA
@@ -321,6 +322,11 @@ func (t *track) points() (list []Point, overall stats.Welford) {
 func (t *track) refresh(c *Chart) { t.refreshAs(c, c.key) }
 
 func (t *track) refreshAs(c *Chart, key Key) {
+	changes := c.book.changes.Load() + 1
+	if t.looked == changes {
+		return
+	}
+	t.looked = changes
 	e, ok := c.book.newest(key, Frozen)
 	if !ok || !c.fits(e) {
 		t.active = nil

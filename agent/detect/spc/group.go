@@ -83,7 +83,11 @@ func (g *group) tick(now time.Time) (c closed, done bool) {
 	if g.every == 0 || !g.begun || g.moments.N == 0 {
 		return c, false
 	}
-	return g.advance(now.Add(-min(g.every/4, 5*time.Second)))
+	at := now.Add(-min(g.every/4, 5*time.Second))
+	if g.slotOf(at) <= g.slot {
+		return c, false
+	}
+	return g.advance(at)
 }
 
 func (g *group) begin(slot int64, at time.Time) {
@@ -106,7 +110,7 @@ func (g *group) slotOf(at time.Time) int64 {
 
 func (g *group) close(at time.Time) closed {
 	c := closed{Point: Point{
-		At: at.UTC().Round(0), Value: g.moments.M, Range: g.high - g.low, N: int(min(g.moments.N, math.MaxInt32)),
+		At: at.UTC().Round(0), Value: g.moments.M, Range: math.Min(g.high-g.low, math.MaxFloat64), N: int(min(g.moments.N, math.MaxInt32)),
 	}, s2: g.moments.S2}
 	g.drop()
 	return c
