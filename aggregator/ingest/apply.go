@@ -21,6 +21,9 @@ type batch struct {
 	events  []event.Event
 	reports []report
 	heads   map[string]*working // nil: no such log
+	keys    map[string]bool     // data keys that the transaction stores
+	// forgotten is Service.forgotten at the begin.
+	forgotten uint64
 }
 
 // working is a log's head as it will be after the transaction.
@@ -31,6 +34,8 @@ type working struct {
 	holed  bool
 	// altered: keys or copies are others than in the store.
 	altered bool
+	// fresh: read from the store for this transaction, not remembered.
+	fresh bool
 }
 
 // changes tells whether there is anything to store, and completes it with the
@@ -49,7 +54,7 @@ func (b *batch) working(log string) (*working, error) {
 	if w, ok := b.heads[log]; ok {
 		return w, nil
 	}
-	h, err := b.s.head(b.ctx, log)
+	h, fresh, err := b.s.head(b.ctx, log)
 	if errors.Is(err, store.ErrNotFound) {
 		b.heads[log] = nil
 		return nil, nil
@@ -58,8 +63,28 @@ func (b *batch) working(log string) (*working, error) {
 		return nil, fmt.Errorf("ingest: head of log %s: %w", log, err)
 	}
 	h.Frontier = h.Frontier.Clone()
-	b.heads[log] = &working{Log: h, stored: h.Size}
+	b.heads[log] = &working{Log: h, stored: h.Size, fresh: fresh}
 	return b.heads[log], nil
+}
+
+// touched tells whether the transaction changes the log.
+func (w *working) touched() bool {
+	return w.Size != w.stored || w.altered || w.State == store.LogForked
+}
+
+// current is working for a job that does not simply go on where the remembered
+// head ends: another aggregator on the same database may know better, and an
+// answer made of an old head would look like a loss to the agent.
+func (b *batch) current(j *job) (*working, error) {
+	w, err := b.working(j.log)
+	if err != nil || w == nil || w.fresh || w.touched() || j.seg.First == w.Size && w.State == store.LogActive {
+		return w, err
+	}
+	b.s.mu.Lock()
+	delete(b.s.heads, j.log)
+	b.s.mu.Unlock()
+	delete(b.heads, j.log)
+	return b.working(j.log)
 }
 
 // refuse answers a job, and reports it under a reason of which there are few.
@@ -107,7 +132,7 @@ func rootOf(l *store.Log) string {
 // apply is steps 2 to 6 of the verification for one segment. An error means that
 // the store did not answer; everything else is the job's result.
 func (b *batch) apply(j *job) error {
-	w, err := b.working(j.log)
+	w, err := b.current(j)
 	if err != nil {
 		return err
 	}
@@ -168,6 +193,16 @@ func (b *batch) grow(j *job, w *working, cp evidence.Checkpoint, note []byte) er
 		b.refuse(j, w, "root", errors.New("the leaves do not lead from the stored tree to the signed root"))
 		return nil
 	}
+	wanted, err := b.keysWanted(j)
+	if err != nil {
+		return err
+	}
+	if len(wanted) > 0 {
+		j.result = answer(wire.ResultKeysWanted, w)
+		j.result.Keys, j.result.Receipt = wanted, ""
+		return nil
+	}
+	b.takeKeys(j)
 	frame := j.seg.Frame
 	if overlap > 0 {
 		if frame, err = wire.PackLeaves(j.seg.Leaves[overlap:]); err != nil {
@@ -271,7 +306,9 @@ func (b *batch) hole(j *job, w *working, cp evidence.Checkpoint, note []byte) er
 
 // append stages one segment with its receipt and moves the head.
 func (b *batch) append(a store.Append, j *job, w *working, next evidence.Range, note []byte) error {
-	receipt, err := evidence.Cosign(note, b.s.opts.CosignerName, b.s.opts.Cosigner, b.s.now())
+	// The cosignature states the time of arrival that is stored beside the
+	// segment: whoever changes that one is found.
+	receipt, err := evidence.Cosign(note, b.s.opts.CosignerName, b.s.opts.Cosigner, j.received)
 	if err != nil {
 		return fmt.Errorf("ingest: receipt for log %s: %w", w.ID, err)
 	}

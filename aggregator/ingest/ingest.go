@@ -26,6 +26,7 @@ type Store interface {
 	LeafHashes(ctx context.Context, log string, from, to uint64) ([]evidence.Hash, error)
 	Proof(ctx context.Context, log string, index, size uint64) ([]evidence.Hash, error)
 	Segments(ctx context.Context, log string, from uint64) iter.Seq2[store.StoredSegment, error]
+	MissingKeys(ctx context.Context, ids []string) ([]string, error)
 }
 
 // Ledger commits a change together with the leaves of these events, in one
@@ -79,7 +80,10 @@ type Options struct {
 	CosignerName string
 	Cosigner     crypto.Signer
 	Project      store.Projector
-	Offsets      Offsets // nil: the offset stored with the agent
+	// Learn is shown wrapped data keys before the leaves that name them are
+	// projected; nil: nobody looks into sealed fields.
+	Learn   func(keys map[string][]byte)
+	Offsets Offsets // nil: the offset stored with the agent
 	// Relay tells whether an agent may hand in segments of another one; nil: never.
 	Relay func(relay store.Agent, author string) bool
 	// Agents reads an agent: the author behind a relay, or the owner of a new key.
@@ -111,6 +115,9 @@ type Service struct {
 
 	mu    sync.Mutex
 	heads map[string]*store.Log // newest known heads; checked by every commit
+	// forgotten counts calls of Forget: a commit under way then remembers nothing
+	// that it did not know before.
+	forgotten uint64
 }
 
 // New checks the options; it starts nothing.

@@ -28,6 +28,8 @@ func (t tree) Segments(context.Context, string, uint64) iter.Seq2[store.StoredSe
 	return func(func(store.StoredSegment, error) bool) {}
 }
 
+func (t tree) MissingKeys(context.Context, []string) ([]string, error) { return nil, nil }
+
 func TestThePrefixReadOutOfAProofIsTheCompactRange(t *testing.T) {
 	var hashes tree
 	for n := range 300 {

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -34,9 +32,10 @@ type job struct {
 	hole     evidence.Range
 	newKey   ed25519.PublicKey // of a log.key leaf at the end
 	opened   *uint64           // copies that a log.opened leaf announces
-	keys     map[string][]byte
-	station  string // of the author, where it is the sender
-	foreign  string // a station of its leaves that is outside of its scope
+	keys     map[string][]byte // wrapped data keys that came along and that the leaves name
+	ids      []string          // of all data keys that the leaves name
+	station  string            // of the author, where it is the sender
+	foreign  string            // a station of its leaves that is outside of its scope
 	received time.Time
 	offset   time.Duration
 	result   wire.Result
@@ -180,11 +179,9 @@ func (s *Service) prepare(r *http.Request, agent store.Agent, seg *wire.Segment)
 	if j.keys, err = seg.WrappedKeys(); err != nil {
 		return s.refused(r, agent, seg, "malformed segment", err)
 	}
-	if missing := s.missingKeys(j); len(missing) > 0 {
-		s.Metrics.KeysWanted.Add(1)
-		j.decided = true
-		j.result = wire.Result{Result: wire.ResultKeysWanted, Keys: missing}
-		return j
+	j.named()
+	if s.opts.Learn != nil && len(j.keys) > 0 {
+		s.opts.Learn(j.keys)
 	}
 	s.project(j, agent)
 	if err := j.readSpecial(); err != nil {
@@ -297,35 +294,4 @@ func openedOf(leaf []byte) *uint64 {
 		return new(uint64)
 	}
 	return &d.Copies
-}
-
-// missingKeys are the ids of data keys that the leaves name and that did not
-// come with them, now or before. A blob that does not hash to its id is as good
-// as none: a relay can't swap keys.
-func (s *Service) missingKeys(j *job) []string {
-	var missing []string
-	for id, blob := range j.keys {
-		if sum := sha256.Sum256(blob); hex.EncodeToString(sum[:]) != id {
-			delete(j.keys, id)
-			missing = append(missing, id)
-		}
-	}
-	seen := map[string]bool{}
-	for _, leaf := range j.seg.Leaves {
-		if !bytes.Contains(leaf, []byte(`"sealed":`)) {
-			continue
-		}
-		e, _, err := event.Parse(leaf)
-		if err != nil {
-			continue
-		}
-		for _, f := range e.Sealed {
-			if !seen[f.Key] && j.keys[f.Key] == nil && !s.known.has(j.log, f.Key) {
-				missing = append(missing, f.Key)
-			}
-			seen[f.Key] = true
-		}
-	}
-	slices.Sort(missing)
-	return slices.Compact(missing)
 }

@@ -111,7 +111,9 @@ func (s *Service) busy(jobs []*job, err error) {
 // stores the outcome in one transaction. After an error nothing is decided and
 // the heads are read anew.
 func (s *Service) commit(ctx context.Context, jobs []*job) error {
-	b := &batch{s: s, ctx: ctx, heads: map[string]*working{}}
+	s.mu.Lock()
+	b := &batch{s: s, ctx: ctx, heads: map[string]*working{}, forgotten: s.forgotten}
+	s.mu.Unlock()
 	for _, j := range jobs {
 		if j.decided {
 			continue
@@ -139,13 +141,7 @@ func (s *Service) commit(ctx context.Context, jobs []*job) error {
 
 // adopt makes the outcome of a commit known: heads, results, counters, reports.
 func (s *Service) adopt(b *batch, jobs []*job) {
-	s.mu.Lock()
-	for id, w := range b.heads {
-		if w != nil {
-			s.heads[id] = &w.Log
-		}
-	}
-	s.mu.Unlock()
+	s.remember(b)
 	for _, j := range jobs {
 		if j.decided {
 			continue
@@ -164,6 +160,22 @@ func (s *Service) adopt(b *batch, jobs []*job) {
 	}
 }
 
+// remember keeps the heads that the commit moved: that it succeeded shows that
+// they were the newest. What was only looked at may have changed meanwhile, here
+// (Forget) or by another aggregator, and is kept only where it was read for it.
+func (s *Service) remember(b *batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, w := range b.heads {
+		switch {
+		case w == nil:
+		case s.forgotten != b.forgotten && s.heads[id] == nil:
+		case w.Size != w.stored, w.fresh:
+			s.heads[id] = &w.Log
+		}
+	}
+}
+
 func (s *Service) count(j *job) {
 	switch j.result.Result {
 	case wire.ResultStored:
@@ -175,6 +187,8 @@ func (s *Service) count(j *job) {
 		}
 	case wire.ResultGap:
 		s.Metrics.Gaps.Add(1)
+	case wire.ResultKeysWanted:
+		s.Metrics.KeysWanted.Add(1)
 	case wire.ResultFork:
 		s.Metrics.Forks.Add(1)
 	case wire.ResultRefused:
@@ -196,16 +210,18 @@ func (s *Service) forget(b *batch) {
 func (s *Service) Forget(log string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.forgotten++
 	delete(s.heads, log)
 }
 
-// head is the newest known head of a log.
-func (s *Service) head(ctx context.Context, log string) (store.Log, error) {
+// head is the newest known head of a log; fresh when it is from the store.
+func (s *Service) head(ctx context.Context, log string) (_ store.Log, fresh bool, _ error) {
 	s.mu.Lock()
 	h := s.heads[log]
 	s.mu.Unlock()
 	if h != nil {
-		return *h, nil
+		return *h, false, nil
 	}
-	return s.opts.Store.Log(ctx, log)
+	lg, err := s.opts.Store.Log(ctx, log)
+	return lg, true, err
 }
