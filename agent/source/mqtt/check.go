@@ -18,6 +18,10 @@ import (
 // maxTopics bounds what check and sniff remember of a broker.
 const maxTopics = 10000
 
+// guessFrom is how many messages of a topic sniff looks into: the last of them
+// tells its form.
+const guessFrom = 3
+
 // Report is what Check found out.
 type Report struct {
 	Source    string       `json:"source"`
@@ -44,12 +48,12 @@ type TopicSeen struct {
 	Value    string `json:"value"`             // of the last message, shortened
 	Problem  string `json:"problem,omitempty"` // why the last one could not be read
 
-	last []byte // payload of the last message
+	guess SniffedTopic // of one of the first messages
 }
 
 // BrokerLimits is what the broker tells of itself under $SYS.
 type BrokerLimits struct {
-	Readable bool   `json:"readable"` // the counter of dropped messages can be watched
+	Readable bool   `json:"readable"` // the counter of dropped messages was shown
 	Version  string `json:"version,omitempty"`
 	Dropped  uint64 `json:"dropped"`
 }
@@ -79,13 +83,13 @@ func (s *Source) Check(ctx context.Context, listen time.Duration) (Report, error
 	for _, f := range s.filters {
 		want[f] = 0
 	}
-	refused, err := l.listen(ctx, want, listen)
+	got, err := l.listen(ctx, want, listen)
 	if err != nil {
-		return r, fmt.Errorf("check mqtt %s: %w", s.cfg.Name, err)
+		return r, fmt.Errorf("check mqtt %s: %w", s.cfg.Name, withRemedy(err))
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r.Refused = slices.DeleteFunc(refused, func(f string) bool { return strings.HasPrefix(f, "$SYS/") })
+	r.Refused = slices.DeleteFunc(got.refused(), func(f string) bool { return strings.HasPrefix(f, "$SYS/") })
 	r.Listened, r.Limits = listen.Seconds(), l.limits
 	r.PerSecond, r.Bytes = float64(l.count)/r.Listened, float64(l.bytes)/r.Listened
 	for _, t := range l.topics {
@@ -97,7 +101,7 @@ func (s *Source) Check(ctx context.Context, listen time.Duration) (Report, error
 }
 
 // listen subscribes with a clean session of its own and collects until the time is up.
-func (l *listener) listen(ctx context.Context, want map[string]byte, d time.Duration) (refused []string, err error) {
+func (l *listener) listen(ctx context.Context, want map[string]byte, d time.Duration) (got granted, err error) {
 	var random [6]byte
 	_, _ = rand.Read(random[:])
 	link, client, _, err := l.s.connect(ctx, dialling{
@@ -111,14 +115,14 @@ func (l *listener) listen(ctx context.Context, want map[string]byte, d time.Dura
 		client.Disconnect(250)
 		link.end(nil)
 	}()
-	if refused, err = subscribe(ctx, client, want); err != nil {
+	if got, err = subscribe(ctx, client, want); err != nil {
 		return nil, err
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return refused, nil
+		return got, nil
 	case <-link.done:
 		return nil, fmt.Errorf("connection lost: %w", link.err)
 	case <-ctx.Done():
@@ -156,7 +160,10 @@ func (l *listener) message(m paho.Message) {
 	t.Bytes += uint64(len(payload))
 	t.Retained = t.Retained || m.Retained()
 	text, _ := sample(payload[:min(len(payload), 200)])
-	t.Value, t.last = shorten(text, 120), payload
+	t.Value = shorten(text, 120)
+	if t.Count <= guessFrom { // payloads are not kept: a plant has thousands of topics
+		t.guess = guess(payload)
+	}
 	if r := l.s.match(topic); r != nil {
 		l.try(t, r, message{topic: topic, payload: payload, retained: m.Retained(), at: l.s.o.Now()})
 	}
@@ -201,7 +208,7 @@ func (r *Report) warn(rules []*rule) {
 	}
 	switch {
 	case !r.Limits.Readable:
-		say("the broker does not let us read %s: messages that it drops while the agent is away go unnoticed", droppedTopic)
+		say("the broker has not shown %s: it has dropped nothing yet, or its access rules hide the counter, and then messages that it drops while the agent is away go unnoticed", droppedTopic)
 	case r.Limits.Dropped > 0:
 		say("the broker has dropped %d messages of its clients since it started: raise max_queued_messages", r.Limits.Dropped)
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
@@ -134,8 +135,25 @@ func (s *Source) tlsConfig() (*tls.Config, error) {
 	return cfg, nil
 }
 
-// subscribe asks for the filters and returns those that the broker refused.
-func subscribe(ctx context.Context, client paho.Client, filters map[string]byte) (refused []string, err error) {
+// granted is how a broker answered a subscription, by filter.
+type granted map[string]byte
+
+// refusedQoS is the answer of a broker that does not grant a filter.
+const refusedQoS = 0x80
+
+// refused lists the filters that are not granted at all, in order.
+func (g granted) refused() (list []string) {
+	for filter, qos := range g {
+		if qos >= refusedQoS {
+			list = append(list, filter)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// subscribe asks for the filters.
+func subscribe(ctx context.Context, client paho.Client, filters map[string]byte) (granted, error) {
 	token, ok := client.SubscribeMultiple(filters, nil).(*paho.SubscribeToken)
 	if !ok {
 		return nil, errors.New("the MQTT library changed its token")
@@ -143,12 +161,7 @@ func subscribe(ctx context.Context, client paho.Client, filters map[string]byte)
 	if err := wait(ctx, token); err != nil {
 		return nil, fmt.Errorf("subscribe: %w", err)
 	}
-	for filter, granted := range token.Result() {
-		if granted == 0x80 {
-			refused = append(refused, filter)
-		}
-	}
-	return refused, nil
+	return token.Result(), nil
 }
 
 // wait waits for an answer of the broker.
@@ -171,6 +184,14 @@ type refusal struct {
 	reason string
 	remedy string
 	extra  map[string]any
+}
+
+// withRemedy adds to an error of connecting what a person can do about it.
+func withRemedy(err error) error {
+	if r, ok := refused(err); ok {
+		return fmt.Errorf("%w: %s", err, r.remedy)
+	}
+	return err
 }
 
 // refused tells refusals from trouble that passes by itself.

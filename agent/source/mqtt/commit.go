@@ -44,6 +44,8 @@ type committer struct {
 	aliveAt    time.Time
 	oldFilters []string
 	dropped    dropCounter
+	resumed    bool      // an earlier process had the session
+	began      time.Time // when this process began to listen
 
 	set  map[string][]byte // to be stored with the next batch
 	drop map[string]bool
@@ -78,7 +80,7 @@ type dropCounter struct {
 func newCommitter(s *Source, sink source.Sink) *committer {
 	c := &committer{
 		s: s, sink: sink, win: newWindow(), kept: map[uint64]uint64{}, keptNew: map[uint64]bool{},
-		set: map[string][]byte{}, drop: map[string]bool{},
+		set: map[string][]byte{}, drop: map[string]bool{}, began: s.o.Now(),
 	}
 	if s.o.Positions == nil {
 		return c
@@ -92,6 +94,7 @@ func newCommitter(s *Source, sink source.Sink) *committer {
 			c.drop[key] = true
 		}
 	}
+	c.resumed = c.conn > 0
 	return c
 }
 
@@ -170,6 +173,7 @@ func (c *committer) prepare(batch []item, out []source.Reading) []source.Reading
 		switch {
 		case it.fresh:
 			c.win.clear(c.drop)
+			c.resumed = false
 		case it.filters != "":
 			c.set[keyFilters] = []byte(it.filters)
 		case it.isDropped:
@@ -251,8 +255,15 @@ func (c *committer) watchDropped(it *item, out []source.Reading) []source.Readin
 	if it.dropped >= before.Value {
 		lost -= before.Value // else the broker began to count anew
 	}
-	if !before.known || lost == 0 {
-		return out
+	if lost == 0 || (!before.known && it.kept && !c.resumed) {
+		return out // nothing, or it was lost before we ever listened
+	}
+	from := before.At
+	if !before.known {
+		// A broker need not show its counter before it has dropped something.
+		if from = c.began; c.resumed && !c.aliveAt.IsZero() {
+			from = c.aliveAt
+		}
 	}
 	c.s.gaps.Add(1)
 	c.s.log.Warn("the broker dropped messages", "count", lost)
@@ -260,7 +271,7 @@ func (c *committer) watchDropped(it *item, out []source.Reading) []source.Readin
 		Point: c.s.point(), ReceivedAt: now,
 		Occurrence: &source.Occurrence{Type: event.TypeAuditGap, Data: map[string]any{
 			"source": c.s.cfg.Name, "cause": "the broker dropped messages because a queue was full",
-			"from": before.At, "to": now, "count": lost, "scope": "all clients of the broker",
+			"from": from, "to": now, "count": lost, "scope": "all clients of the broker",
 			"remedy": "raise max_queued_messages and max_inflight_messages on the broker",
 		}},
 	})

@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"strconv"
@@ -24,6 +25,13 @@ const (
 	flapLosses = 4
 	flapWindow = 2 * time.Minute
 	flapPause  = 10 * time.Second
+	// manyLosses within the time: a network, or a broker, that breaks what it has
+	// just accepted must not be asked several times a second, nor fill the record.
+	manyLosses = 30
+
+	// askEvery is how often refused filters are asked for again: somebody may have
+	// put the broker's access rules right.
+	askEvery = time.Minute
 
 	droppedTopic = "$SYS/broker/publish/messages/dropped"
 )
@@ -39,16 +47,18 @@ type connector struct {
 
 	down       time.Time // since when there is no connection, zero while there is one
 	everUp     bool
-	reported   string // the last refusal that made an event
-	losses     []time.Time
+	reported   string      // the last refusal that made an event
+	losses     []time.Time // closed by the broker itself
+	broken     []time.Time // all
 	flapping   bool
 	lastFailed map[string]bool // filters that the broker refuses
+	askEvery   time.Duration
 }
 
 func newConnector(s *Source, number uint32, aliveAt time.Time, oldFilters []string) *connector {
 	return &connector{
 		s: s, number: number, known: number > 0, lastUp: aliveAt, oldFilters: oldFilters,
-		lastFailed: map[string]bool{},
+		lastFailed: map[string]bool{}, askEvery: askEvery,
 	}
 }
 
@@ -65,7 +75,7 @@ func (k *connector) run(ctx context.Context) {
 		}
 		failures = 0
 		k.up()
-		k.watch(ctx, l)
+		k.watch(ctx, l, client)
 		client.Disconnect(250)
 		l.end(ctx.Err())
 		if ctx.Err() == nil {
@@ -75,9 +85,12 @@ func (k *connector) run(ctx context.Context) {
 }
 
 // watch waits for the end of a connection. One that lasts ends the suspicion that
-// somebody else uses our client id.
-func (k *connector) watch(ctx context.Context, l *link) {
+// somebody else uses our client id. Filters that the broker refuses are asked for
+// again meanwhile.
+func (k *connector) watch(ctx context.Context, l *link, client paho.Client) {
 	var calm <-chan time.Time
+	again := time.NewTicker(k.askEvery)
+	defer again.Stop()
 	if k.flapping {
 		timer := time.NewTimer(flapWindow)
 		defer timer.Stop()
@@ -88,6 +101,10 @@ func (k *connector) watch(ctx context.Context, l *link) {
 		case <-calm:
 			calm, k.flapping, k.losses = nil, false, nil
 			k.up()
+		case <-again.C:
+			if err := k.askAgain(ctx, client); err != nil && ctx.Err() == nil {
+				l.end(err)
+			}
 		case <-l.done:
 			return
 		case <-ctx.Done():
@@ -142,13 +159,9 @@ func (k *connector) freshSession() {
 // subscribe asks for all filters once per process and session. A session keeps
 // its subscriptions; to ask again would make the broker send what it retains.
 func (k *connector) subscribe(ctx context.Context, client paho.Client) error {
-	qos := byte(1)
-	if k.s.cfg.QoS == 2 {
-		qos = 2
-	}
 	want := map[string]byte{droppedTopic: 0}
 	for _, f := range k.s.filters {
-		want[f] = qos
+		want[f] = k.qos()
 	}
 	var gone []string
 	for _, f := range k.oldFilters {
@@ -161,25 +174,57 @@ func (k *connector) subscribe(ctx context.Context, client paho.Client) error {
 			return err
 		}
 	}
-	refused, err := subscribe(ctx, client, want)
+	if err := k.ask(ctx, client, want); err != nil {
+		return err
+	}
+	k.subscribed, k.oldFilters = true, k.s.filters
+	k.s.q.force(item{filters: strings.Join(k.s.filters, "\n")})
+	return nil
+}
+
+func (k *connector) qos() byte {
+	if k.s.cfg.QoS == 2 {
+		return 2
+	}
+	return 1
+}
+
+// askAgain asks once more for the filters that the broker refused, if any.
+func (k *connector) askAgain(ctx context.Context, client paho.Client) error {
+	if len(k.lastFailed) == 0 {
+		return nil
+	}
+	want := map[string]byte{}
+	for f := range k.lastFailed {
+		want[f] = k.qos()
+	}
+	return k.ask(ctx, client, want)
+}
+
+// ask subscribes, and tells what the broker does not grant, once until it does.
+func (k *connector) ask(ctx context.Context, client paho.Client, want map[string]byte) error {
+	got, err := subscribe(ctx, client, want)
 	if err != nil {
 		return err
 	}
 	failed := map[string]bool{}
-	for _, f := range refused {
-		if f == droppedTopic {
-			continue // many brokers keep $SYS to themselves; check says so
+	for f, asked := range want {
+		reason := ""
+		switch {
+		case f == droppedTopic: // many brokers keep $SYS to themselves; check says so
+		case got[f] >= refusedQoS:
+			failed[f] = true
+			reason = "the broker refuses the subscription: check its access rules"
+		case got[f] < asked:
+			reason = fmt.Sprintf("the broker grants only QoS %d: what it sends while the agent is away is lost", got[f])
 		}
-		failed[f] = true
-		if !k.lastFailed[f] {
-			k.s.log.Warn("the broker refuses a subscription", "filter", f)
-			k.s.occurrence(event.TypeSourceItemFailed, map[string]any{
-				"source": k.s.cfg.Name, "item": f, "reason": "the broker refuses the subscription: check its access rules",
-			})
+		if reason != "" && !k.lastFailed[f] {
+			k.s.log.Warn("the broker does not grant a subscription as asked", "filter", f, "reason", reason)
+			k.s.occurrence(event.TypeSourceItemFailed, map[string]any{"source": k.s.cfg.Name, "item": f, "reason": reason})
 		}
 	}
-	k.lastFailed, k.subscribed, k.oldFilters = failed, true, k.s.filters
-	k.s.q.force(item{filters: strings.Join(k.s.filters, "\n")})
+	k.lastFailed = failed
+	k.s.notGranted(failed)
 	return nil
 }
 
@@ -214,7 +259,19 @@ func (k *connector) lost(err error) time.Duration {
 		return flapPause + rand.N(flapPause)
 	}
 	k.notice(now, err)
+	if k.broken = recent(k.broken, now); len(k.broken) > manyLosses {
+		return flapPause + rand.N(flapPause)
+	}
 	return rand.N(backoffMin)
+}
+
+// recent appends now and drops what is older than flapWindow.
+func recent(times []time.Time, now time.Time) []time.Time {
+	times = append(times, now)
+	for now.Sub(times[0]) > flapWindow {
+		times = times[1:]
+	}
+	return times
 }
 
 // flap recognises that another client uses our id: the broker itself closes the
@@ -223,11 +280,7 @@ func (k *connector) flap(err error, now time.Time) bool {
 	if !errors.Is(err, io.EOF) {
 		return k.flapping
 	}
-	k.losses = append(k.losses, now)
-	for len(k.losses) > 0 && now.Sub(k.losses[0]) > flapWindow {
-		k.losses = k.losses[1:]
-	}
-	if len(k.losses) >= flapLosses && !k.flapping {
+	if k.losses = recent(k.losses, now); len(k.losses) >= flapLosses && !k.flapping {
 		k.flapping = true
 		if k.down.IsZero() {
 			k.down = now

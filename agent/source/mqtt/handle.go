@@ -32,7 +32,7 @@ func (s *Source) handle(l *link, m paho.Message) {
 		if err != nil {
 			return
 		}
-		it.dropped, it.isDropped = n, true
+		it.dropped, it.isDropped, it.kept = n, true, m.Retained()
 	default:
 		s.unmatched.Add(1) // a subscription of an earlier configuration: acknowledged, not kept
 	}

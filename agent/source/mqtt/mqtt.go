@@ -16,11 +16,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -94,10 +96,11 @@ type Source struct {
 
 	state struct { // guarded by its mutex
 		sync.Mutex
-		health source.Health
+		health  source.Health
+		refused []string // filters that the broker does not grant
 	}
 	readings, repeats, gaps, quarantined, unmatched atomic.Uint64
-	dropped                                         atomic.Int64 // the broker's counter, -1 while it was not readable
+	dropped                                         atomic.Int64 // the broker's counter, -1 while it was not shown
 	lastData                                        atomic.Int64 // Unix ns
 }
 
@@ -148,7 +151,7 @@ func (s *Source) Run(ctx context.Context, sink source.Sink) error {
 // Health implements source.Source.
 func (s *Source) Health() source.Health {
 	s.state.Lock()
-	h := s.state.health
+	h, refused := s.state.health, s.state.refused
 	s.state.Unlock()
 	h.Readings, h.Repeats = s.readings.Load(), s.repeats.Load()
 	h.Gaps, h.Quarantined = s.gaps.Load(), s.quarantined.Load()
@@ -157,12 +160,22 @@ func (s *Source) Health() source.Health {
 	}
 	h.Detail = map[string]string{
 		"waiting": fmt.Sprint(s.q.len()), "unmatched": fmt.Sprint(s.unmatched.Load()),
-		"client_id": s.clientID(), "filters": strings.Join(s.filters, " "), "dropped_by_broker": "not readable",
+		"client_id": s.clientID(), "filters": strings.Join(s.filters, " "), "dropped_by_broker": "not shown",
+	}
+	if len(refused) > 0 {
+		h.Detail["refused_filters"] = strings.Join(refused, " ")
 	}
 	if n := s.dropped.Load(); n >= 0 {
 		h.Detail["dropped_by_broker"] = fmt.Sprint(n)
 	}
 	return h
+}
+
+// notGranted notes the filters that the broker refuses, for the health.
+func (s *Source) notGranted(failed map[string]bool) {
+	s.state.Lock()
+	defer s.state.Unlock()
+	s.state.refused = slices.Sorted(maps.Keys(failed))
 }
 
 func (s *Source) setState(state source.State, reason string) {

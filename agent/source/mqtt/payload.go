@@ -202,7 +202,7 @@ func (r *rule) sourceTime(out *source.Reading, doc []byte) {
 func (r *rule) quarantine(m message, station string, reason string) source.Reading {
 	point, _ := r.at(m.topic, station)
 	data := map[string]any{
-		"source": r.base.Source, "item": m.topic, "reason": event.Shorten(event.Clean(reason), maxReason),
+		"source": r.base.Source, "item": event.Shorten(m.topic, maxItem), "reason": event.Shorten(event.Clean(reason), maxReason),
 		"bytes": len(m.payload),
 	}
 	if m.truncated {

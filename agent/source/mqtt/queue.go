@@ -19,6 +19,7 @@ type item struct {
 	dropped uint64 // value of the broker's drop counter, used when isDropped
 	// isDropped marks a value of $SYS, which is no reading.
 	isDropped   bool
+	kept        bool // the broker kept that value, it may be old
 	quarantined bool
 	fresh       bool   // the broker began a new session
 	filters     string // what was subscribed, to be stored with the position

@@ -13,7 +13,13 @@ import (
 
 // maxPoints bounds how many topics of one rule are remembered; further ones work
 // and are told apart anew for each message.
-const maxPoints = 65536
+const (
+	maxPoints     = 65536
+	maxPointBytes = 8 << 20 // of their topics, which may be 64 KiB long
+)
+
+// maxItem is the longest topic, in bytes, that a reading names whole.
+const maxItem = 2048
 
 // rule is one entry of topics, compiled.
 type rule struct {
@@ -29,6 +35,7 @@ type rule struct {
 	data               []field
 	base               source.Point
 	points             map[string]*source.Point
+	pointBytes         int // of the topics in points
 }
 
 // field is one entry of data: a path into the payload, or a text.
@@ -191,7 +198,7 @@ func (r *rule) at(topic, fallback string) (p *source.Point, bad string) {
 	}
 	levels := r.pattern.values(topic)
 	point := r.base
-	point.Item = topic
+	point.Item = event.Shorten(topic, maxItem)
 	point.Signal = r.as.fill(levels)
 	if point.Signal == "" && point.Event == "" {
 		point.Signal = topic
@@ -202,8 +209,8 @@ func (r *rule) at(topic, fallback string) (p *source.Point, bad string) {
 	if err := event.ValidStation(point.Station); err != nil {
 		bad, point.Station = err.Error(), fallback
 	}
-	if len(r.points) < maxPoints && bad == "" {
-		r.points[topic] = &point
+	if len(r.points) < maxPoints && r.pointBytes+len(topic) <= maxPointBytes && bad == "" {
+		r.points[topic], r.pointBytes = &point, r.pointBytes+len(topic)
 	}
 	return &point, bad
 }

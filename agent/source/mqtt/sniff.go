@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/linewatch/linewatch/agent/config"
@@ -41,12 +42,12 @@ func Sniff(ctx context.Context, cfg config.MQTT, o Options, filter string, liste
 	}
 	l := &listener{s: s, topics: map[string]*TopicSeen{}}
 	if _, err := l.listen(ctx, map[string]byte{filter: 0}, listen); err != nil {
-		return out, fmt.Errorf("sniff %s: %w", out.Broker, err)
+		return out, fmt.Errorf("sniff %s: %w", out.Broker, withRemedy(err))
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, t := range l.topics {
-		g := guess(t.last)
+		g := t.guess
 		g.Topic, g.Count, g.Example = t.Topic, t.Count, t.Value
 		out.Topics = append(out.Topics, g)
 	}
@@ -106,9 +107,9 @@ func (s Sniffed) YAML() string {
 	var b strings.Builder
 	b.WriteString("topics:\n")
 	for _, t := range s.Topics {
-		fmt.Fprintf(&b, "  # %d messages, e.g. %s\n", t.Count, strings.ReplaceAll(t.Example, "\n", " "))
+		fmt.Fprintf(&b, "  # %d messages, e.g. %s\n", t.Count, comment(t.Example))
 		if t.Payload == "binary" {
-			fmt.Fprintf(&b, "  # binary, can't be read: %s\n", t.Topic)
+			fmt.Fprintf(&b, "  # binary, can't be read: %s\n", comment(t.Topic))
 			continue
 		}
 		fmt.Fprintf(&b, "  - {match: %s, payload: %s", quote(t.Topic), t.Payload)
@@ -125,6 +126,17 @@ func (s Sniffed) YAML() string {
 		fmt.Fprintf(&b, ", as: %s}\n", quote(strings.NewReplacer("/", ".", "{", "", "}", "").Replace(t.Topic)))
 	}
 	return b.String()
+}
+
+// comment makes one line of a text: whoever may publish must not be able to write
+// configuration.
+func comment(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 // quote writes a text as a double-quoted YAML scalar (a JSON string is one).
