@@ -100,7 +100,7 @@ type Shift struct {
 type Guard struct {
 	Off       []string      `yaml:"off" doc:"rules that are switched off: first_seen_user, first_seen_client, change_outside_window, write_rate, mode_change_unattended" example:"[write_rate]"`
 	Learn     time.Duration `yaml:"learn" default:"168h" doc:"users and clients seen in this time after the first start are known"`
-	Windows   []Shift       `yaml:"windows" doc:"maintenance windows; a parameter, recipe or program changed outside of them is reported. Without windows the production state maintenance counts, where the plant tells one" example:"[{days: sat, from: \"06:00\", to: \"14:00\"}]"`
+	Windows   []Shift       `yaml:"windows" doc:"maintenance windows; a parameter, recipe or program changed outside of them is reported. Without windows only a new program or firmware during production is" example:"[{days: sat, from: \"06:00\", to: \"14:00\"}]"`
 	Writes    int           `yaml:"writes" default:"60" doc:"so many writes of one user or client within the time are too many"`
 	WriteTime time.Duration `yaml:"within" default:"1m" doc:"the time for writes"`
 }
