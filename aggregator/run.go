@@ -117,7 +117,10 @@ func (a *Aggregator) parts() (*parts, error) {
 	hub := live.New(a.Store, a.log)
 	people, err := api.New(api.Options{
 		Store: a.Store, Gate: gate, Ledger: a.Ledger, Agents: agentsOf(fl), Cosigners: []evidence.CosignerKey{{Name: a.cosigner.Name, Key: a.key.Public().(ed25519.PublicKey)}},
-		Live: api.Live{Rate: hub.Rate, Watch: func(cursor string, filter func(*store.Row) bool) api.Next { return hub.Watch(cursor, filter).Next }},
+		Live: api.Live{Rate: hub.Rate, Watch: func(cursor string, filter func(*store.Row) bool) (api.Next, string) {
+			w := hub.Watch(cursor, filter)
+			return w.Next, w.Begin
+		}},
 		Web:  web.Handler(), WebBuilt: web.Built(), Plant: a.Config.Plant, TimeZone: a.Config.TimeZone, Version: version.String(), Log: a.log,
 		Ingest: in.Metrics.Each, Pseudonym: a.Pseudonym,
 	})

@@ -46,7 +46,9 @@ type Next func(ctx context.Context, maxRows int) (store.FeedPage, string, error)
 
 // Live is the hub of newly committed events.
 type Live struct {
-	Watch func(cursor string, filter func(*store.Row) bool) Next
+	// Watch begins behind cursor, or at now for "". It returns the cursor of its
+	// begin too, "" when that is a gap.
+	Watch func(cursor string, filter func(*store.Row) bool) (next Next, begin string)
 	Rate  func() float64
 }
 

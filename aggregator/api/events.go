@@ -30,6 +30,7 @@ const (
 type Stored struct {
 	Log           string          `json:"log"`
 	Index         uint64          `json:"index"`
+	ID            string          `json:"id" doc:"of the event; made from the leaf's hash where the leaf has none"`
 	At            time.Time       `json:"at" doc:"the leaf's timestamp, or received_at when that is absurd"`
 	ReceivedAt    time.Time       `json:"received_at"`
 	ClockOffsetMS int64           `json:"clock_offset_ms" doc:"the aggregator's clock minus the station's"`
@@ -55,7 +56,7 @@ type Events struct {
 
 func shown(r *store.Row) Event {
 	e := Event{Stored: Stored{
-		Log: r.Log, Index: r.Index, At: r.At.UTC(), ReceivedAt: r.ReceivedAt.UTC(),
+		Log: r.Log, Index: r.Index, ID: r.ID, At: r.At.UTC(), ReceivedAt: r.ReceivedAt.UTC(),
 		ClockOffsetMS: r.Offset.Milliseconds(), Problems: notNil(r.Problems), Opened: map[string]any{},
 	}}
 	if r.Quarantined || !json.Valid(r.Leaf) {

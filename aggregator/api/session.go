@@ -67,7 +67,7 @@ func (s *Server) registerSession() {
 		}
 		if who.Kind == "user" {
 			s.flush(ctx, who.Key())
-			_ = s.record(ctx, event.TypeUserLogout, actorOf(ctx, who), map[string]any{"sessionId": "", "reason": "user"})
+			_ = s.record(ctx, event.TypeUserLogout, actorOf(ctx, who), map[string]any{"sessionId": who.Session, "reason": "user"})
 		}
 		return nil, nil
 	})
@@ -94,6 +94,6 @@ func (s *Server) signIn(ctx context.Context, in *signIn) (*answer[Me], error) {
 	case err != nil:
 		return nil, s.failed(ctx, "sign in", err)
 	}
-	_ = s.record(ctx, event.TypeUserLogin, actorOf(ctx, who), map[string]any{"action": "login", "success": true, "method": "password"})
+	_ = s.record(ctx, event.TypeUserLogin, actorOf(ctx, who), map[string]any{"action": "login", "success": true, "method": "password", "sessionId": who.Session})
 	return me(who), nil
 }

@@ -109,8 +109,14 @@ func TestSigningOutEndsTheSessionForEverybodyWhoHasTheCookie(t *testing.T) {
 	require.Equal(t, 401, status)
 	status, _ = r.Do(c, "DELETE", "/api/v1/session", "", nil)
 	require.Equal(t, 204, status, "signing out twice is no fault")
-	require.Len(t, r.Rows("type:user.logout"), 1)
-	require.Len(t, r.Rows("type:user.login"), 1)
+	out, in := r.Rows("type:user.logout"), r.Rows("type:user.login")
+	require.Len(t, out, 1)
+	require.Len(t, in, 1)
+	var left, came struct{ SessionID string }
+	require.NoError(t, json.Unmarshal(out[0].Data, &left))
+	require.NoError(t, json.Unmarshal(in[0].Data, &came))
+	require.Regexp(t, "^[0-9a-f]{16}$", left.SessionID, "the id of a session, never its token")
+	require.Equal(t, came.SessionID, left.SessionID)
 }
 
 func TestADisabledPersonIsOutWithTheNextRequest(t *testing.T) {

@@ -205,11 +205,15 @@ func (st *streamer) write(ctx context.Context, asked <-chan subscribe) error {
 			stop()
 			pending = nil
 			var bad *problem
-			if next, bad = st.subscribe(sub); bad != nil {
+			var begin string
+			if next, begin, bad = st.subscribe(sub); bad != nil {
 				err = st.send(ctx, message{Error: bad})
 				break
 			}
 			wait()
+			if begin != "" { // who is cut off before the first event comes back with it
+				err = st.send(ctx, message{Cursor: begin})
+			}
 		case d := <-pending:
 			stop()
 			if d.err != nil {
@@ -244,13 +248,14 @@ func (st *streamer) still() bool {
 	return err != nil || who.May(rights.EventsRead) && slices.Equal(who.Roles, st.who.Roles) && slices.Equal(who.Scope, st.who.Scope)
 }
 
-func (st *streamer) subscribe(sub subscribe) (Next, *problem) {
+func (st *streamer) subscribe(sub subscribe) (next Next, begin string, bad *problem) {
 	q, err := restrict(st.who, sub.Subscribe.Q, time.Now())
 	if err != nil {
-		return nil, toProblem(err)
+		return nil, "", toProblem(err)
 	}
 	sees := visible(st.who)
-	return st.s.Live.Watch(sub.Subscribe.Cursor, func(r *store.Row) bool { return sees(r) && q.Filter.Match(r.Fields()) }), nil
+	next, begin = st.s.Live.Watch(sub.Subscribe.Cursor, func(r *store.Row) bool { return sees(r) && q.Filter.Match(r.Fields()) })
+	return next, begin, nil
 }
 
 func (st *streamer) deliver(ctx context.Context, d delivery) error {

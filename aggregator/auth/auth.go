@@ -104,7 +104,7 @@ func (a *Auth) SignIn(ctx context.Context, name, password, address string) (righ
 	a.sessions.Put(ctx, keyUser, user.Name)
 	a.sessions.Put(ctx, keySeen, time.Now().Unix())
 	a.sessions.Put(ctx, keyPassword, passwordMark(user))
-	return principal(user), nil
+	return a.principal(ctx, user), nil
 }
 
 // SignOut ends the session of ctx.
@@ -167,7 +167,7 @@ func (a *Auth) bySession(ctx context.Context) (rights.Principal, error) {
 	if err != nil {
 		return rights.Principal{}, fmt.Errorf("who asks: %w", err)
 	}
-	return principal(user), nil
+	return a.principal(ctx, user), nil
 }
 
 // passwordMark ties a session to the password that it began with: a new password
@@ -188,10 +188,11 @@ func (a *Auth) byToken(ctx context.Context, text string) (rights.Principal, erro
 	return rights.Principal{Name: t.Name, Display: t.Name, Kind: "api", Token: t.Hash[:min(16, len(t.Hash))], Roles: t.Roles, Scope: t.Scope}, nil
 }
 
-func principal(u store.User) rights.Principal {
+// principal is a user with the session of ctx.
+func (a *Auth) principal(ctx context.Context, u store.User) rights.Principal {
 	display := u.Display
 	if display == "" {
 		display = u.Name
 	}
-	return rights.Principal{Name: u.Name, Display: display, Kind: "user", Roles: slices.Clone(u.Roles), Scope: slices.Clone(u.Scope)}
+	return rights.Principal{Name: u.Name, Display: display, Kind: "user", Session: identity.SecretHash(a.sessions.Token(ctx))[:16], Roles: slices.Clone(u.Roles), Scope: slices.Clone(u.Scope)}
 }

@@ -41,6 +41,7 @@ type Hub struct {
 	first   uint64  // number of batches[0]
 	rows    int
 	cursor  string // behind the newest batch
+	before  string // before batches[0]
 	more    chan struct{}
 	asleep  bool             // reads nothing; cursor and ring mean nothing
 	waiting int              // calls of Next under way
@@ -126,7 +127,7 @@ func (h *Hub) rouse() error {
 		return err
 	}
 	h.mu.Lock()
-	h.cursor, h.asleep, h.used = page.Cursor, false, time.Now()
+	h.cursor, h.before, h.asleep, h.used = page.Cursor, page.Cursor, false, time.Now()
 	h.mu.Unlock()
 	select {
 	case h.wake <- struct{}{}:
@@ -156,6 +157,7 @@ func (h *Hub) publish(page store.FeedPage) {
 	h.rows += len(page.Rows)
 	for h.rows > ringRows && len(h.batches) > 1 {
 		h.rows -= len(h.batches[0].rows)
+		h.before = h.batches[0].cursor
 		h.batches[0] = batch{}
 		h.batches = h.batches[1:]
 		h.first++
@@ -191,6 +193,10 @@ func (h *Hub) Rate() float64 {
 
 // Watcher is one place in the ring. It is used by one goroutine.
 type Watcher struct {
+	// Begin is the cursor of the place where it began, "" when that is a gap:
+	// given to Watch again, nothing committed in between is missed.
+	Begin string
+
 	hub    *Hub
 	filter func(*store.Row) bool
 	next   uint64 // number of the next batch
@@ -211,6 +217,12 @@ func (h *Hub) Watch(cursor string, filter func(*store.Row) bool) *Watcher {
 		return w
 	}
 	if cursor == "" || cursor == h.cursor {
+		w.Begin = h.cursor
+		return w
+	}
+	w.Begin = cursor
+	if cursor == h.before {
+		w.next = h.first
 		return w
 	}
 	for i, b := range h.batches {
@@ -219,6 +231,7 @@ func (h *Hub) Watch(cursor string, filter func(*store.Row) bool) *Watcher {
 			return w
 		}
 	}
+	w.Begin = ""
 	w.gap = "away for too long"
 	return w
 }

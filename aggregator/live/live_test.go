@@ -117,6 +117,26 @@ func TestTheFilterDecidesAndTheCursorResumesWithoutLossOrRepeat(t *testing.T) {
 	})
 }
 
+func TestTheCursorOfTheBeginResumesAlsoBeforeTheFirstRow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFeed()
+		f.add(3)
+		h := start(t, f)
+		begin := h.Watch("", nil).Begin
+		require.NotEmpty(t, begin)
+		f.add(2)
+		synctest.Wait()
+		w := h.Watch(begin, nil)
+		require.Equal(t, begin, w.Begin)
+		ids, _ := collect(t, w, 2)
+		require.Equal(t, []string{"3", "4"}, ids)
+		f.add(ringRows)
+		f.add(1)
+		synctest.Wait()
+		require.Empty(t, h.Watch(begin, nil).Begin, "a gap: it is no longer in the ring")
+	})
+}
+
 func TestAStoreThatIsAwayDelaysButLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFeed()

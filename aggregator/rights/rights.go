@@ -76,6 +76,8 @@ type Principal struct {
 	Display string
 	Kind    string // user, api
 	Token   string // id of an API token: the first digits of its hash, as its key.lifecycle event has it
+	// Session is the id of a person's session: the first digits of its token's hash.
+	Session string
 	Roles   []string
 	Scope   []string // station patterns; what they do not match is not seen
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/event"
@@ -167,6 +168,8 @@ func (w *walk) leaf(r *reading, seg store.StoredSegment, index uint64, leaf []by
 	if r.ledger || bytes.Contains(leaf, []byte(`"`+event.TypeLogKey+`"`)) {
 		if e, _, err := event.Parse(leaf); err == nil {
 			switch {
+			case r.ledger && (e.Source == nil || e.Source.Kind != "aggregator"):
+				// handed in by a program: it says nothing of keys and roots
 			case r.ledger:
 				w.ledgerLeaf(r.Log, index, e.Type, e.Data)
 			case e.Type == event.TypeLogKey:
@@ -230,12 +233,15 @@ func (w *walk) checkpoint(r *reading, seg store.StoredSegment) {
 	case got != want:
 		w.find(r.Origin, seg.First, "the leaves do not lead to the signed root of size %d", r.tree.End)
 	}
-	got, _, _, err = evidence.VerifyCosigned(seg.Receipt, r.Origin, w.o.Cosigners)
+	got, _, at, err := evidence.VerifyCosigned(seg.Receipt, r.Origin, w.o.Cosigners)
 	switch {
 	case err != nil:
 		w.find(r.Origin, seg.First, "the receipt of size %d: %v", r.tree.End, err)
 	case got != want:
 		w.find(r.Origin, seg.First, "the receipt of size %d is for another tree", r.tree.End)
+	case at.Unix() != seg.Received.Unix():
+		w.find(r.Origin, seg.First, "the segment is stored as received at %s, its receipt says %s",
+			seg.Received.UTC().Format(time.RFC3339), at.UTC().Format(time.RFC3339))
 	}
 	if x, ok := w.witnessed[r.Origin][r.tree.End]; ok {
 		if x.root != root {

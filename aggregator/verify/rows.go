@@ -30,7 +30,7 @@ func (w *walk) row(r *reading, seg store.StoredSegment, index uint64, leaf []byt
 	if row.Log == r.ID && row.Index == index {
 		w.rows[r.ID]++
 	} else {
-		want.At = row.At // compared where the row is
+		want.At, want.ReceivedAt, want.Offset = row.At, row.ReceivedAt, row.Offset // compared where the row is
 	}
 	if !sameRow(row, want) {
 		w.find(r.Origin, index, "the read model shows another event than the evidence: rebuild it")
@@ -41,6 +41,7 @@ func (w *walk) row(r *reading, seg store.StoredSegment, index uint64, leaf []byt
 // sameRow compares all that is shown, and all that is searched by.
 func sameRow(row, want store.Row) bool {
 	return bytes.Equal(row.Leaf, want.Leaf) && row.LeafHash == want.LeafHash && row.At.Equal(want.At) &&
+		row.ReceivedAt.Equal(want.ReceivedAt) && row.Offset == want.Offset &&
 		row.ID == want.ID && row.Type == want.Type && row.Class == want.Class && row.Severity == want.Severity &&
 		row.Station == want.Station && row.Equipment == want.Equipment && row.Signal == want.Signal &&
 		row.CorrelationID == want.CorrelationID && row.UserID == want.UserID && row.SourceIP == want.SourceIP &&

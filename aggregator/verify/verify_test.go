@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -227,6 +228,9 @@ func TestWhatAnAdministratorChangesIsFound(t *testing.T) {
 				lg.Note = []byte("another")
 			}
 		}},
+		"received at another time": {segment: mine(func(s *store.StoredSegment) {
+			s.Received = s.Received.Add(-time.Minute)
+		})},
 		"leaf hashes changed": {hashes: func(h []evidence.Hash) { h[0][0] ^= 1 }},
 		"a root list gone":    {list: func(l *store.RootList) bool { return l.Index > 8 }},
 		"a root list changed": {list: func(l *store.RootList) bool { l.Lines[len(l.Lines)-4] ^= 1; return true }},
@@ -256,6 +260,16 @@ func TestWhatAnAdministratorChangesInTheReadModelIsFound(t *testing.T) {
 		"a row changed under a log said to be made of copies": {head: func(lg *store.Log) { lg.Copies = 1 << 40 }, row: func(row *store.Row) {
 			if row.Log == o.Log && row.Index == 3 {
 				row.Leaf = []byte("{}")
+			}
+		}},
+		"a row received at another time": {row: func(row *store.Row) {
+			if row.Log == o.Log && row.Index == 3 {
+				row.ReceivedAt = row.ReceivedAt.Add(-time.Second)
+			}
+		}},
+		"a row with another clock offset": {row: func(row *store.Row) {
+			if row.Log == o.Log && row.Index == 3 {
+				row.Offset += time.Second
 			}
 		}},
 		"an invented row": {feed: func(rows []store.Row) []store.Row {

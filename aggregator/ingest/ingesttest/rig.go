@@ -92,6 +92,22 @@ func OnPostgres(t testing.TB, dsn string, options ...Option) *Rig {
 	return r
 }
 
+// Beside starts a second aggregator with the same keys on the same database.
+func (r *Rig) Beside(options ...Option) *Rig {
+	r.T.Helper()
+	other := &Rig{T: r.T, Dir: r.Dir, CA: r.CA, Clock: r.Clock, Cosigner: r.Cosigner, LedgerKey: r.LedgerKey, dsn: r.dsn}
+	other.Start(options...)
+	r.T.Cleanup(other.Stop)
+	return other
+}
+
+// At is an agent as it speaks to another rig.
+func (r *Rig) At(a *wiretest.Agent) *wiretest.Agent {
+	other := *a
+	other.URL = r.URL
+	return &other
+}
+
 func (r *Rig) open(ctx context.Context) (store.Store, error) {
 	if r.dsn != "" {
 		return postgres.Open(ctx, r.dsn, postgres.Options{Timeout: 5 * time.Second})

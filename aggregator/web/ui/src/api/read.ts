@@ -22,7 +22,7 @@ function madeUp(raw: string, stored: Stored): Leaf {
   const severity = severities.find(s => s === found.severity) ?? 'medium'
   const data = found.event_data
   return {
-    id: text(found.id) ?? '', event_type: text(found.event_type) ?? 'ingest.quarantined', class: text(found.class) ?? '', severity,
+    id: stored.id ?? text(found.id) ?? '', event_type: text(found.event_type) ?? 'ingest.quarantined', class: text(found.class) ?? '', severity,
     timestamp: text(found.timestamp) ?? stored.at, collected_at: text(found.collected_at) ?? stored.at, station: text(found.station) ?? '',
     event_data: typeof data === 'object' && data !== null && !Array.isArray(data) ? data : { reason: stored.problems?.[0]?.reason ?? '' },
   }

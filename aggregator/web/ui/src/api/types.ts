@@ -35,6 +35,7 @@ export interface Problem { field: string; reason: string }
 export interface Stored {
   log: string
   index: number
+  id?: string
   at: string
   received_at: string
   clock_offset_ms?: number
