@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/linewatch/linewatch/agent/enrol"
 	"github.com/linewatch/linewatch/shared/evidence"
@@ -24,6 +25,7 @@ type trust struct {
 	mu         sync.Mutex
 	cosigners  []evidence.CosignerKey
 	pseudonyms map[plantYear][]byte
+	offset     time.Duration // the aggregator's clock minus ours, at its last answer
 	renewer    *enrol.Renewer
 	refusal    string
 }
@@ -103,17 +105,40 @@ func (t *trust) Cosigners() []evidence.CosignerKey {
 	return t.cosigners
 }
 
-// Key is the pseudonym key of a plant and year.
+// Key is the pseudonym key of a plant and year. The aggregator hands out keys of
+// the years that are by its clock; of a station whose clock stands at another one
+// (2009 after an empty battery), or that was away over the turn of the year, that
+// of the year by the aggregator's clock is taken, else the one of the nearest year.
 func (t *trust) Key(plant string, year int) ([]byte, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	k, ok := t.pseudonyms[plantYear{plant, year}]
-	return k, ok
+	if k, ok := t.pseudonyms[plantYear{plant, year}]; ok {
+		return k, true
+	}
+	year = time.Now().Add(t.offset).UTC().Year()
+	nearest, found := plantYear{}, false
+	for k := range t.pseudonyms {
+		if k.plant != plant {
+			continue
+		}
+		d, best := distance(k.year, year), distance(nearest.year, year)
+		if !found || d < best || d == best && k.year < nearest.year {
+			nearest, found = k, true
+		}
+	}
+	return t.pseudonyms[nearest], found
 }
+
+func distance(a, b int) int { return max(a-b, b-a) }
 
 // TakeStatus follows an answer of the status call. The answer came over the
 // pinned connection, so its keys are the aggregator's.
 func (t *trust) TakeStatus(ctx context.Context, answer wire.StatusResponse) error {
+	if !answer.Time.IsZero() {
+		t.mu.Lock()
+		t.offset = time.Until(answer.Time)
+		t.mu.Unlock()
+	}
 	if changed := len(answer.Cosigners) > 0 && !equal(answer.Cosigners, t.id.State.Cosigners); changed {
 		if err := t.setCosigners(answer.Cosigners); err != nil {
 			return err
@@ -143,13 +168,12 @@ func (t *trust) TakeStatus(ctx context.Context, answer wire.StatusResponse) erro
 
 func (t *trust) newPseudonyms(keys []wire.PseudonymKey) bool {
 	t.mu.Lock()
-	known := len(t.pseudonyms)
-	t.mu.Unlock()
-	if known != len(keys) {
+	defer t.mu.Unlock()
+	if len(t.pseudonyms) != len(keys) {
 		return true
 	}
 	for _, k := range keys {
-		have, ok := t.Key(k.Plant, k.Year)
+		have, ok := t.pseudonyms[plantYear{k.Plant, k.Year}]
 		if !ok || base64.StdEncoding.EncodeToString(have) != k.Key {
 			return true
 		}

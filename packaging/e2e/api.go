@@ -105,7 +105,7 @@ func (a *API) Events(q string) (all []Event) {
 		v := url.Values{"q": {q}, "limit": {"1000"}, "order": {"arrival"}, "after": {after}}
 		require.NoError(a.t, a.Get("/api/v1/events?"+v.Encode(), &page))
 		all = append(all, page.Events...)
-		if after = page.Next; after == "" || len(page.Events) == 0 {
+		if after = page.Next; after == "" {
 			return all
 		}
 	}

@@ -69,7 +69,7 @@ func TestEachOPCUAStepIsStoredOrDeclaredLostThroughResetsAndKills(t *testing.T) 
 	s.Start()
 	first := server.step(t) + 5
 	p.reached(server, first)
-	for range Soak(1, 3) {
+	for range Soak(1, 10) {
 		cable.Reset()
 		Pass(2 * time.Second)
 		s.Agent().Kill()
