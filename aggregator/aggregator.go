@@ -19,6 +19,7 @@ import (
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/aggregator/store/postgres"
 	"github.com/linewatch/linewatch/aggregator/store/sqlite"
+	"github.com/linewatch/linewatch/aggregator/witness"
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
 	"github.com/linewatch/linewatch/shared/identity"
@@ -47,6 +48,7 @@ type Aggregator struct {
 	Enrol      *enrol.Service
 	CA         *identity.CA
 	Pseudonyms *enrol.Pseudonyms
+	Witnesses  *witness.Keeper
 
 	cosigner evidence.CosignerKey
 	key      ed25519.PrivateKey
@@ -112,6 +114,9 @@ func (a *Aggregator) openParts(ctx context.Context, ledgerKey ed25519.PrivateKey
 		Memory: filepath.Join(cfg.DataDir, dirKeys, fileLedgerSizes),
 	})
 	if err != nil {
+		return err
+	}
+	if err := a.openWitnesses(); err != nil {
 		return err
 	}
 	a.Enrol, err = enrol.New(enrol.Options{

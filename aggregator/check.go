@@ -3,9 +3,7 @@ package aggregator
 import (
 	"context"
 	"crypto/ed25519"
-	"encoding/base64"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -75,25 +73,7 @@ func (a *Aggregator) Check(ctx context.Context) (Report, error) {
 
 // Rebuild makes the read model anew from the evidence.
 func (a *Aggregator) Rebuild(ctx context.Context, progress func(done, total uint64)) error {
-	return a.Store.Rebuild(ctx, project.Project, progress)
-}
-
-// WriteTrust writes the trust file of this aggregator: who holds it, from paper
-// or from another way, can anchor a bundle. It names the cosigner key and the
-// fingerprint of each admitted station.
-func (a *Aggregator) WriteTrust(ctx context.Context, w io.Writer) error {
-	agents, err := a.Store.Agents(ctx)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "# Linewatch trust file of %s, %s. Compare it with what was printed at installation.\n", a.Config.Instance, time.Now().UTC().Format(time.RFC3339))
-	fmt.Fprintf(w, "cosigner %s %s\n", a.cosigner.Name, base64.StdEncoding.EncodeToString(a.cosigner.Key))
-	for i := range agents {
-		for _, k := range agents[i].Keys {
-			fmt.Fprintf(w, "# %s on %s\nstation %s %s\n", agents[i].Station, agents[i].Host, agents[i].ID, evidence.Fingerprint(k.Public))
-		}
-	}
-	return nil
+	return a.Store.Rebuild(ctx, a.projector(), progress)
 }
 
 // Verify walks the whole store: every segment hashed again, every signature and

@@ -114,6 +114,10 @@ func (a *Aggregator) parts() (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
+	own, err := a.ownWitness()
+	if err != nil {
+		return nil, err
+	}
 	hub := live.New(a.Store, a.log)
 	people, err := api.New(api.Options{
 		Store: a.Store, Gate: gate, Ledger: a.Ledger, Agents: agentsOf(fl), Cosigners: []evidence.CosignerKey{{Name: a.cosigner.Name, Key: a.key.Public().(ed25519.PublicKey)}},
@@ -121,8 +125,8 @@ func (a *Aggregator) parts() (*parts, error) {
 			w := hub.Watch(cursor, filter)
 			return w.Next, w.Begin
 		}},
-		Web:  web.Handler(), WebBuilt: web.Built(), Plant: a.Config.Plant, TimeZone: a.Config.TimeZone, Version: version.String(), Log: a.log,
-		Ingest: in.Metrics.Each, Pseudonym: a.Pseudonym,
+		Web: web.Handler(), WebBuilt: web.Built(), Plant: a.Config.Plant, TimeZone: a.Config.TimeZone, Version: version.String(), Log: a.log,
+		Ingest: in.Metrics.Each, Pseudonym: a.Pseudonym, Evidence: a.evidenceOf(), Witness: own,
 	})
 	if err != nil {
 		return nil, err
@@ -135,7 +139,7 @@ func (a *Aggregator) parts() (*parts, error) {
 	return &parts{
 		people:  server,
 		agents:  in.Server(),
-		helpers: []func(context.Context) error{a.Ledger.Run, a.Enrol.Run, fl.Run, in.Run, hub.Run, people.Run},
+		helpers: []func(context.Context) error{a.Ledger.Run, a.Enrol.Run, fl.Run, in.Run, hub.Run, people.Run, a.Witnesses.Run},
 	}, nil
 }
 

@@ -60,6 +60,9 @@ type Options struct {
 	Live      Live
 	Agents    func(ctx context.Context) ([]Agent, error)
 	Cosigners []evidence.CosignerKey
+	Evidence  Evidence
+	// Witness answers /witness/add-checkpoint; nil: this aggregator is no witness.
+	Witness http.Handler
 	Web       http.Handler // the web application
 	WebBuilt  bool
 	Plant     string // name shown to people
@@ -71,6 +74,8 @@ type Options struct {
 	Ingest func(f func(name string, value float64))
 	// Pseudonym turns a clear user name into a pseudonym; "" when there is no key.
 	Pseudonym func(ctx context.Context, name string) string
+	// Sealed opens sealed fields; without its functions none are.
+	Sealed SealedFields
 }
 
 // Limits of the people's listener.
@@ -83,6 +88,8 @@ const (
 	// asked who they are.
 	addressPerSecond = 200
 	addressBurst     = 1000
+	witnessPerSecond = 5 // requests per second and address
+	witnessBurst     = 50
 )
 
 // Server is the API.
@@ -116,6 +123,9 @@ func New(o Options) (*Server, error) {
 	outer.HandleFunc("GET /readyz", s.readyz)
 	outer.Handle("GET /metrics", s.guard(http.HandlerFunc(s.serveMetrics)))
 	outer.Handle("/api/", s.guard(mux))
+	if o.Witness != nil {
+		outer.Handle("/witness/add-checkpoint", s.slow(o.Witness))
+	}
 	outer.Handle("/", o.Web)
 	s.handler = s.observe(secure(outer))
 	return s, nil
@@ -141,6 +151,7 @@ func (s *Server) register(mux *http.ServeMux) {
 	s.registerSession()
 	s.registerEvents()
 	s.registerEvidence()
+	s.registerBundles()
 	s.registerInventory()
 	s.registerIntake()
 	s.describeOthers()
@@ -245,6 +256,18 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}
 		inner.ServeHTTP(w, r)
 	}))
+}
+
+// slow bounds what strangers may ask of the witness: it needs no sign-in, the
+// signature in what is posted is what counts.
+func (s *Server) slow(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.limits.allow("witness "+network(address(r)), witnessPerSecond, witnessBurst) {
+			tooMany(w, witnessPerSecond)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func tooMany(w http.ResponseWriter, perSecond int) {

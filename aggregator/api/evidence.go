@@ -46,6 +46,7 @@ type LogInfo struct {
 	State     string     `json:"state"`
 	Keys      []LogKey   `json:"keys"`
 	Cosigners []Cosigner `json:"cosigners"`
+	Anchor    string     `json:"anchor" doc:"what these keys are worth as long as nothing else says the same"`
 }
 
 func (s *Server) registerEvidence() {
@@ -68,17 +69,9 @@ type proofInput struct {
 }
 
 func (s *Server) proof(ctx context.Context, in *proofInput) (*text, error) {
-	who, rows, err := s.rows(ctx, in.ID)
+	who, row, err := s.row(ctx, in)
 	if err != nil {
 		return nil, err
-	}
-	row := rows[0]
-	if in.Log != "" {
-		i := slices.IndexFunc(rows, func(r store.Row) bool { return r.Log == in.Log && r.Index == in.Index })
-		if i < 0 {
-			return nil, toProblem(store.ErrNotFound)
-		}
-		row = rows[i]
 	}
 	p, err := s.prove(ctx, row)
 	if err != nil {
@@ -86,6 +79,22 @@ func (s *Server) proof(ctx context.Context, in *proofInput) (*text, error) {
 	}
 	s.accessedNow(ctx, who, "id:"+row.ID, purposeProof, 1)
 	return &text{"text/plain; charset=utf-8", fmt.Sprintf(`attachment; filename="%s.tlog-proof"`, row.ID), p.Text()}, nil
+}
+
+// row is the event that is asked for, if the caller may see it.
+func (s *Server) row(ctx context.Context, in *proofInput) (rights.Principal, store.Row, error) {
+	who, rows, err := s.rows(ctx, in.ID)
+	if err != nil {
+		return who, store.Row{}, err
+	}
+	if in.Log == "" {
+		return who, rows[0], nil
+	}
+	i := slices.IndexFunc(rows, func(r store.Row) bool { return r.Log == in.Log && r.Index == in.Index })
+	if i < 0 {
+		return who, store.Row{}, toProblem(store.ErrNotFound)
+	}
+	return who, rows[i], nil
 }
 
 // prove reads the log's newest receipt and the path from the leaf to its root.
@@ -127,7 +136,7 @@ func (s *Server) log(ctx context.Context, in *logInput) (*answer[LogInfo], error
 	}
 	out := LogInfo{
 		Origin: lg.Origin, Agent: lg.AgentID, Class: string(lg.Class), Size: lg.Size, State: string(lg.State),
-		Keys: []LogKey{}, Cosigners: []Cosigner{},
+		Keys: []LogKey{}, Cosigners: []Cosigner{}, Anchor: notAnchored,
 	}
 	for _, k := range lg.Keys {
 		out.Keys = append(out.Keys, LogKey{base64.StdEncoding.EncodeToString(k.Key), k.After, k.Last})

@@ -14,6 +14,9 @@ type Config struct {
 	Agents   Agents `yaml:"agents" doc:"listener for the agents (TLS 1.3, mTLS)"`
 	Log      Log    `yaml:"log" doc:"the program's own log output"`
 
+	Witnesses  []Witness  `yaml:"witnesses" doc:"who cosigns the checkpoints of this aggregator's own logs, each minute; one that is away holds nothing up"`
+	WitnessFor []Followed `yaml:"witness_for" doc:"other aggregators for which this one is a witness, at /witness/add-checkpoint of the people's listener"`
+
 	// Dir is the folder of the file; relative paths count from it.
 	Dir string `yaml:"-"`
 }

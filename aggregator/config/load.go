@@ -74,6 +74,7 @@ func (c *Config) Validate(r *conf.Report) {
 			r.Addf(fmt.Sprintf("agents.urls[%d]", i), "must be https://host:port")
 		}
 	}
+	c.validateWitnesses(r)
 	switch c.Log.Level {
 	case "debug", "info", "warn", "error":
 	default:

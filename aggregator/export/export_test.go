@@ -93,21 +93,40 @@ func TestABundleOfLogsWithHolesIsVerifiedAndAlwaysTheSame(t *testing.T) {
 	a.commit(a.Append(t, a.events(4)...))
 	b.commit(b.Append(t, b.events(2)...))
 	newSigned(t, db, "empty", event.Debug)
-	var first, again bytes.Buffer
-	done, err := export.Logs(t.Context(), db, &first, nil)
-	require.NoError(t, err)
-	require.Equal(t, export.Exported{Logs: 2, Segments: 4, Leaves: 14}, done)
-	_, err = export.Logs(t.Context(), db, &again, nil)
-	require.NoError(t, err)
-	require.True(t, bytes.Equal(first.Bytes(), again.Bytes()))
-	sum := a.verified(first.Bytes())
-	require.Equal(t, bundle.Anchored, sum.Verdict(), "%+v", sum)
-	require.Equal(t, 2, sum.Logs)
-	var one bytes.Buffer
-	done, err = export.Logs(t.Context(), db, &one, func(l store.Log) bool { return l.ID == b.ID })
-	require.NoError(t, err)
-	require.Equal(t, 1, done.Logs)
-	require.Equal(t, uint64(2), b.verified(one.Bytes()).Anchored)
+	for _, packed := range []bool{false, true} {
+		first, done := a.logs(export.Selection{Packed: packed})
+		require.Equal(t, export.Exported{Logs: 2, Segments: 4, Leaves: 14, Events: 11}, done)
+		again, _ := a.logs(export.Selection{Packed: packed})
+		require.True(t, bytes.Equal(first, again))
+		sum := a.verified(first)
+		require.Equal(t, bundle.Anchored, sum.Verdict(), "%+v", sum)
+		require.Equal(t, 2, sum.Logs)
+		require.Equal(t, uint64(3), sum.Lost)
+		one, done := a.logs(export.Selection{Packed: packed, Match: func(l store.Log) bool { return l.ID == b.ID }})
+		require.Equal(t, 1, done.Logs)
+		require.Equal(t, uint64(2), b.verified(one).Anchored)
+	}
+}
+
+// exporter is the exporter of the log's store.
+func (s *signed) exporter() *export.Exporter {
+	return &export.Exporter{Store: s.db, Cosigners: []evidence.CosignerKey{{Name: cosignerName, Key: s.cosigner.Public().(ed25519.PublicKey)}}}
+}
+
+// logs exports whole logs.
+func (s *signed) logs(sel export.Selection) ([]byte, export.Exported) {
+	s.t.Helper()
+	return s.built(func(w *bundle.Writer) (export.Exported, error) { return s.exporter().Logs(s.t.Context(), w, sel) })
+}
+
+func (s *signed) built(fill func(*bundle.Writer) (export.Exported, error)) (data []byte, done export.Exported) {
+	s.t.Helper()
+	data, err := bundle.Build(func(w *bundle.Writer) (err error) {
+		done, err = fill(w)
+		return err
+	})
+	require.NoError(s.t, err)
+	return data, done
 }
 
 // full is a disk that takes so many bytes.
@@ -126,12 +145,20 @@ func TestAFullDiskIsAnErrorAtWhateverByte(t *testing.T) {
 	db := opened(t)
 	a := newSigned(t, db, "a", event.Manufacturing)
 	a.commit(a.Append(t, a.events(3)...))
-	var whole bytes.Buffer
-	_, err := export.Logs(t.Context(), db, &whole, nil)
-	require.NoError(t, err)
-	for n := range whole.Len() {
-		disk := full(n)
-		_, err := export.Logs(t.Context(), db, &disk, nil)
-		require.ErrorIs(t, err, errFull, n)
+	for _, packed := range []bool{false, true} {
+		var spool bytes.Buffer
+		w := bundle.NewWriter(&spool)
+		_, err := a.exporter().Logs(t.Context(), w, export.Selection{Packed: packed})
+		require.NoError(t, err)
+		for n := range spool.Len() {
+			disk := full(n)
+			_, err := a.exporter().Logs(t.Context(), bundle.NewWriter(&disk), export.Selection{Packed: packed})
+			require.ErrorIs(t, err, errFull, n)
+		}
+		whole, _ := a.logs(export.Selection{Packed: packed})
+		for n := range len(whole) {
+			disk := full(n)
+			require.ErrorIs(t, w.Finish(&disk, bytes.NewReader(spool.Bytes())), errFull, n)
+		}
 	}
 }

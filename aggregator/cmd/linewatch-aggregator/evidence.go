@@ -4,16 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/linewatch/linewatch/aggregator"
-	"github.com/linewatch/linewatch/aggregator/export"
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/aggregator/verify"
 	"github.com/linewatch/linewatch/shared/cli"
-	"github.com/linewatch/linewatch/shared/durable"
 )
 
 func (a *app) agentsCommand() *cobra.Command {
@@ -45,7 +42,7 @@ func (a *app) agentsCommand() *cobra.Command {
 		})
 	}}
 	revoke.Flags().StringVar(&reason, "reason", "", "why")
-	cmd.AddCommand(list, approve, revoke)
+	cmd.AddCommand(list, approve, revoke, a.sheetCommand())
 	return cmd
 }
 
@@ -89,59 +86,6 @@ func (a *app) listAgents(cmd *cobra.Command, ctx context.Context, agg *aggregato
 		rows[i] = []string{s.ID, s.Station, s.State, s.Host, s.LastSeen, s.Reason}
 	}
 	return cli.Table(cmd.OutOrStdout(), []string{"AGENT", "STATION", "STATE", "HOST", "LAST SEEN", "REASON"}, rows)
-}
-
-func (a *app) trustCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "evidence", Short: "Export evidence and the trust file for linewatch-verify"}
-	var out, agent, log string
-	exp := &cobra.Command{Use: "export --out FILE", Short: "Write whole logs with their receipts as one bundle", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		if out == "" {
-			return cli.Usage("--out FILE is needed")
-		}
-		match := func(l store.Log) bool {
-			return (agent == "" || l.AgentID == agent) && (log == "" || l.ID == log || l.Origin == log)
-		}
-		return a.open(cmd, func(ctx context.Context, agg *aggregator.Aggregator) error {
-			return a.export(cmd, ctx, agg, out, match)
-		})
-	}}
-	exp.Flags().StringVar(&out, "out", "", "file to write")
-	exp.Flags().StringVar(&agent, "agent", "", "only the logs of this agent")
-	exp.Flags().StringVar(&log, "log", "", "only this log (id or origin)")
-	trust := &cobra.Command{Use: "trust", Short: "Print the trust file: keys to compare with paper and to give to auditors", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		return a.open(cmd, func(ctx context.Context, agg *aggregator.Aggregator) error {
-			return agg.WriteTrust(ctx, cmd.OutOrStdout())
-		})
-	}}
-	cmd.AddCommand(exp, trust)
-	return cmd
-}
-
-func (a *app) export(cmd *cobra.Command, ctx context.Context, agg *aggregator.Aggregator, out string, match func(store.Log) bool) error {
-	tmp := out + ".part"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp)
-	done, err := export.Logs(ctx, agg.Store, f, match)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = durable.Rename(tmp, out)
-	}
-	if err != nil {
-		return err
-	}
-	if a.json {
-		return cli.JSON(cmd.OutOrStdout(), done)
-	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%d logs, %d segments, %d leaves in %s\ncheck it anywhere:  linewatch-verify --trust TRUSTFILE %s\n", done.Logs, done.Segments, done.Leaves, out, out)
-	return nil
 }
 
 func (a *app) verifyCommand() *cobra.Command {

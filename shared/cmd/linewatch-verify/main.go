@@ -162,7 +162,7 @@ func (r *report) finish(s bundle.Summary, trust bundle.Trust, failed []error, er
 	unread := false
 	var texts []string
 	for _, err := range failed {
-		texts = append(texts, printable(err.Error()))
+		texts = append(texts, bundle.Printable(err.Error()))
 		if errors.Is(err, bundle.ErrBundle) || errors.Is(err, errKind) {
 			verdict, code = bundle.Bad, exitBad
 		} else {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -32,7 +33,9 @@ func public(name string) string {
 }
 
 // proof returns the proof of the only leaf of a log, cosigned.
-func proof(t *testing.T, leaf string) evidence.Proof {
+func proof(t *testing.T, leaf string) evidence.Proof { return proofIn(t, origin, leaf) }
+
+func proofIn(t *testing.T, origin, leaf string) evidence.Proof {
 	t.Helper()
 	signer, err := evidence.NewSigner(origin, key("station"))
 	require.NoError(t, err)
@@ -41,6 +44,18 @@ func proof(t *testing.T, leaf string) evidence.Proof {
 	note, err = evidence.Cosign(note, "aggregator.plant", key("aggregator"), time.Unix(1767323045, 0))
 	require.NoError(t, err)
 	return evidence.Proof{Leaf: []byte(leaf), Checkpoint: note}
+}
+
+// bundled returns a bundle of one proof with the keys that it needs.
+func bundled(t *testing.T, p evidence.Proof) []byte {
+	t.Helper()
+	data, err := bundle.Build(func(w *bundle.Writer) error {
+		require.NoError(t, w.Key(origin, evidence.KeyRange{Key: key("station").Public().(ed25519.PublicKey)}))
+		require.NoError(t, w.Cosigner(evidence.CosignerKey{Name: "aggregator.plant", Key: key("aggregator").Public().(ed25519.PublicKey)}))
+		return w.Proof(p)
+	})
+	require.NoError(t, err)
+	return data
 }
 
 func write(t *testing.T, name string, data []byte) string {
@@ -120,12 +135,9 @@ func TestAFolderAndABundleAreVerifiedAsAWhole(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "sub"), 0o700))
 	for i, name := range []string{"a.tlog-proof", "sub/b.tlog-proof", "README"} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), proof(t, strings.Repeat("x", i+1)).Text(), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), proofIn(t, fmt.Sprint(origin, i), strings.Repeat("x", i+1)).Text(), 0o600))
 	}
-	var b bytes.Buffer
-	w := bundle.NewWriter(&b)
-	require.NoError(t, w.Proof(proof(t, "yyy")))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "c.bundle"), b.Bytes(), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "c.bundle"), bundled(t, proof(t, "yyyy")), 0o600))
 	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(dir, "d.tlog-proof")))
 	trust := write(t, "trust", []byte("cosigner aggregator.plant "+public("aggregator")))
 	code, out, errOut := verifyArgs("--json", "--trust", trust, dir)

@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
-	"unicode"
 
 	"github.com/linewatch/linewatch/shared/evidence/bundle"
 )
@@ -16,8 +14,8 @@ func (r *report) text(s bundle.Summary, trust bundle.Trust, verdict bundle.Verdi
 	if r.leftOut > 0 {
 		fmt.Fprintf(r.out, "… and %d more findings\n", r.leftOut)
 	}
-	fmt.Fprintf(r.out, "\n%d events of %d logs: %d anchored, %d not anchored; %d lost in declared holes; %d parts do not hold\n",
-		s.Events, s.Logs, s.Anchored, s.NotAnchored, s.Lost, s.Bad)
+	fmt.Fprintf(r.out, "\n%d events of %d logs: %d anchored, %d not anchored; %d withheld (hash only), %d lost in declared holes; %d parts do not hold\n",
+		s.Events, s.Logs, s.Anchored, s.NotAnchored, s.Withheld, s.Lost, s.Bad)
 	switch {
 	case verdict == bundle.Bad:
 		fmt.Fprintln(r.out, "DOES NOT HOLD: something was changed, or is not what it says it is.")
@@ -32,9 +30,9 @@ func (r *report) text(s bundle.Summary, trust bundle.Trust, verdict bundle.Verdi
 
 func (r *report) line(f shownFinding) {
 	word := map[bundle.Verdict]string{bundle.Anchored: "holds", bundle.NotAnchored: "not anchored", bundle.Bad: "BAD"}[f.Verdict]
-	fmt.Fprintf(r.out, "%s: %s", printable(f.Name), word)
+	fmt.Fprintf(r.out, "%s: %s", bundle.Printable(f.Name), word)
 	if f.Origin != "" {
-		fmt.Fprintf(r.out, "\n  log    %s", printable(f.Origin))
+		fmt.Fprintf(r.out, "\n  log    %s", bundle.Printable(f.Origin))
 	}
 	if f.Size > 0 {
 		place := fmt.Sprintf("%d", f.Index)
@@ -44,33 +42,16 @@ func (r *report) line(f shownFinding) {
 		fmt.Fprintf(r.out, "\n  leaf   %s, under the checkpoint of size %d", place, f.Size)
 	}
 	if f.Anchor != "" {
-		fmt.Fprintf(r.out, "\n  anchor %s", printable(f.Anchor))
+		fmt.Fprintf(r.out, "\n  anchor %s", bundle.Printable(f.Anchor))
 	}
 	if f.CosignedAt != "" {
 		fmt.Fprintf(r.out, " at %s", f.CosignedAt)
 	}
 	if f.Error != "" {
-		fmt.Fprintf(r.out, "\n  reason %s", printable(f.Error))
+		fmt.Fprintf(r.out, "\n  reason %s", bundle.Printable(f.Error))
 	}
 	if f.Leaf != "" {
-		fmt.Fprintf(r.out, "\n  event  %s", printable(f.Leaf))
+		fmt.Fprintf(r.out, "\n  event  %s", bundle.Printable(f.Leaf))
 	}
 	fmt.Fprintln(r.out)
-}
-
-// printable writes what a terminal would obey (escape sequences, line ends, marks
-// that turn the direction of text) as \u escapes: a leaf is foreign text.
-func printable(text string) string {
-	var b strings.Builder
-	for _, c := range text {
-		switch {
-		case unicode.IsPrint(c):
-			b.WriteRune(c)
-		case c > 0xffff:
-			fmt.Fprintf(&b, `\U%08x`, c)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, c)
-		}
-	}
-	return b.String()
 }

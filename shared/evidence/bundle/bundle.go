@@ -10,6 +10,7 @@
 //	key <origin> <base64> <after> <last>
 //	cosigner <name> <base64>
 //	proof <length>          then a tlog-proof of so many bytes
+//	basis <length>          then a tlog-proof that bears out a key, no event itself
 //	frontier <length>       then origin and compact range of what comes before
 //	run <length>            then origin, first index, and one line for each leaf
 //	hole <length>           then origin and compact range of leaves that are lost
@@ -42,6 +43,7 @@ const (
 	kindKey        = "key"
 	kindCosigner   = "cosigner"
 	kindProof      = "proof"
+	kindBasis      = "basis"
 	kindFrontier   = "frontier"
 	kindRun        = "run"
 	kindHole       = "hole"
@@ -116,7 +118,7 @@ func (b *reader) next() (entry, error) {
 		want = 4
 	case kindCosigner:
 		want = 2
-	case kindEnd, kindSummary, kindProof, kindFrontier, kindRun, kindHole, kindSegment, kindCheckpoint:
+	case kindEnd, kindSummary, kindProof, kindBasis, kindFrontier, kindRun, kindHole, kindSegment, kindCheckpoint:
 	default:
 		return b.fail("unknown kind " + strconv.Quote(clip(e.kind)))
 	}

@@ -280,7 +280,7 @@ func TestTheLedgerAnchorsAStationsLog(t *testing.T) {
 	ledger := agg.Log("security", "")
 	ledger.Origin = "linewatch/_aggregator/hamburg/security/00ff00ff00ff00ff"
 	ledger.Commit(fmt.Appendf(nil, `{"id":"0198a1b2-0000-7000-8000-000000000002","event_type":"log.registered","class":"security","severity":"info",`+
-		`"timestamp":"2026-01-02T03:04:05Z","collected_at":"2026-01-02T03:04:05Z","station":"hamburg",`+
+		`"timestamp":"2026-01-02T03:04:05Z","collected_at":"2026-01-02T03:04:05Z","station":"hamburg","source":{"kind":"aggregator"},`+
 		`"event_data":{"origin":"%s","publicKey":"%s","size":0,"reason":"new","at":"2026-01-02T03:04:05Z","proof":""},"salt":"AAAAAAAAAAAAAAAAAAAAAA=="}`,
 		l.Origin, b64(a.Public())))
 	write := func(first bool) []byte {
@@ -288,7 +288,7 @@ func TestTheLedgerAnchorsAStationsLog(t *testing.T) {
 			require.NoError(t, w.Key(l.Origin, evidence.KeyRange{Key: a.Public()}))
 			if first {
 				require.NoError(t, w.Key(ledger.Origin, evidence.KeyRange{Key: agg.Public()}))
-				require.NoError(t, w.Proof(proofAt(t, ledger, agg.Key, 0)))
+				require.NoError(t, w.Basis(proofAt(t, ledger, agg.Key, 0)))
 			}
 			put(t, w, segments...)
 		})
@@ -297,7 +297,7 @@ func TestTheLedgerAnchorsAStationsLog(t *testing.T) {
 		s, found, err := verify(t, trust(t, line), write(true))
 		require.NoError(t, err)
 		require.Equal(t, bundle.Anchored, s.Verdict(), found)
-		require.Equal(t, "ledger "+ledger.Origin, found[1].Anchor)
+		require.Equal(t, "ledger "+ledger.Origin, found[0].Anchor)
 		s, _, err = verify(t, trust(t, line), write(false))
 		require.NoError(t, err)
 		require.Equal(t, bundle.NotAnchored, s.Verdict())

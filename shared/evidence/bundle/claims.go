@@ -44,10 +44,9 @@ func (f *file) claim(origin string) *claimed {
 	return c
 }
 
-func (f *file) proof(p evidence.Proof, c evidence.Checkpoint) {
+func (f *file) proof(kind string, c evidence.Checkpoint, p evidence.Proof) {
 	if f != nil {
-		f.sum.leaf(c.Origin, p.Index, p.Leaf)
-		f.sum.note(c, p.Checkpoint)
+		f.sum.proof(kind, c, p)
 	}
 }
 

@@ -40,7 +40,8 @@ func (v *Verifier) learn(verdict Verdict, origin string, index uint64, leaf []by
 	}
 	_, own := o.Aggregator()
 	switch {
-	case e.Type == event.TypeLogRegistered && own:
+	// What programs hand in over HTTP is in the ledger too, and says nothing of keys.
+	case e.Type == event.TypeLogRegistered && own && e.Source != nil && e.Source.Kind == "aggregator":
 		v.registered(verdict, origin, d.Origin, key)
 	case e.Type == event.TypeLogKey && d.Origin == origin:
 		v.changedKey(verdict, origin, index+1, key)
@@ -49,6 +50,7 @@ func (v *Verifier) learn(verdict Verdict, origin string, index uint64, leaf []by
 
 // registered takes the first key of a log from the ledger. The first registration
 // counts: a log is registered once.
+
 func (v *Verifier) registered(verdict Verdict, ledger, origin string, key ed25519.PublicKey) {
 	if v.file != nil {
 		if c := v.file.claim(origin); c.registered == nil {

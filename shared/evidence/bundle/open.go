@@ -68,7 +68,7 @@ func (v *Verifier) openNew(note []byte, origin string) opened {
 	if out.err == nil {
 		out.err = v.file.account(s)
 	}
-	if out.err == nil && s.signed() {
+	if out.err == nil && s.known() {
 		out.err = v.oneHistory(s.c)
 	}
 	return out
@@ -139,9 +139,9 @@ type signatures struct {
 	lines []evidence.Line
 }
 
-// signed says whether a key of the log that is known, trusted or not, signed.
-func (s signatures) signed() bool {
-	return slices.ContainsFunc(s.lines, func(l evidence.Line) bool { return l.Log != nil && l.State == evidence.LineGood })
+// known says whether anybody whose key is known, trusted or not, put a name to it.
+func (s signatures) known() bool {
+	return slices.ContainsFunc(s.lines, func(l evidence.Line) bool { return l.State == evidence.LineGood })
 }
 
 // judge says whether one of these keys signed this size.

@@ -32,9 +32,9 @@ type summarizer struct {
 	stations  map[string]*sumCount
 	types     map[string]uint64
 	events    []sumEvent
-	own       []sumEvent // of an aggregator's logs
+	basis     []sumEvent // leaves that bear out keys
 	leaves    uint64
-	ownLeaves uint64
+	bases     uint64
 }
 
 type sumLog struct {
@@ -171,27 +171,43 @@ func (s *summarizer) segment(seg *wire.Segment) error {
 	return nil
 }
 
+func (s *summarizer) proof(kind string, c evidence.Checkpoint, p evidence.Proof) {
+	s.note(c, p.Checkpoint)
+	if kind == kindProof {
+		s.leaf(c.Origin, p.Index, p.Leaf)
+		return
+	}
+	s.log(c.Origin)
+	s.basis = s.listed(s.basis, parsed(p.Leaf), c.Origin, p.Index, p.Leaf)
+	s.bases++
+}
+
 func (s *summarizer) leaf(origin string, index uint64, leaf []byte) {
 	l := s.log(origin)
 	l.see(index, 1)
 	l.shown++
+	s.leaves++
+	e := parsed(leaf)
+	s.countStation(e)
+	s.countType(e.Type)
+	s.events = s.listed(s.events, e, origin, index, leaf)
+}
+
+// parsed is a leaf as an event; anything can be a leaf.
+func parsed(leaf []byte) *event.Event {
 	e, _, err := event.Parse(leaf)
 	if err != nil {
-		e = &event.Event{Type: "(not an event)", Station: "(none)"}
+		return &event.Event{Type: "(not an event)", Station: "(none)"}
 	}
-	o, err := evidence.ParseOrigin(origin)
-	list, count := &s.events, &s.leaves
-	if _, own := o.Aggregator(); err == nil && own {
-		list, count = &s.own, &s.ownLeaves
-	} else {
-		s.countStation(e)
-		s.countType(e.Type)
+	return e
+}
+
+func (s *summarizer) listed(list []sumEvent, e *event.Event, origin string, index uint64, leaf []byte) []sumEvent {
+	if len(list) >= maxSumEvents {
+		return list
 	}
-	*count++
-	if len(*list) < maxSumEvents {
-		line := fmt.Sprintf("%s  %s  %s", stamp(e.Timestamp), Printable(e.Station), Printable(e.Type))
-		*list = append(*list, sumEvent{origin, line, shorten(leaf, len(*list)), index})
-	}
+	line := fmt.Sprintf("%s  %s  %s", stamp(e.Timestamp), Printable(clipLong(e.Station)), Printable(clipLong(e.Type)))
+	return append(list, sumEvent{origin, line, shorten(leaf, len(list)), index})
 }
 
 // shorten keeps the text of the first few leaves.
@@ -241,7 +257,7 @@ func stamp(t time.Time) string {
 // text writes the summary. Each line is bounded, and so is their number.
 func (s *summarizer) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `Evidence: %d events, and %d leaves of an aggregator's own logs.
+	fmt.Fprintf(&b, `Evidence: %d events, and %d leaves that bear out keys.
 
 This summary is for people. It is made of the rest of this file and compared with
 it when the file is verified; it proves nothing by itself. Without keys that you
@@ -251,7 +267,7 @@ could have made up all of it.
     linewatch-verify --trust TRUSTFILE THISFILE
 
 By hand, with sha256sum, openssl and Python: docs/verify-by-hand.md.
-`, s.leaves, s.ownLeaves)
+`, s.leaves, s.bases)
 	for _, l := range s.logs {
 		l.text(&b)
 	}
@@ -266,7 +282,7 @@ By hand, with sha256sum, openssl and Python: docs/verify-by-hand.md.
 	}
 	s.counts(&b)
 	s.list(&b, "Events", s.events, s.leaves)
-	s.list(&b, "From the aggregator's own logs", s.own, s.ownLeaves)
+	s.list(&b, "What bears out the keys", s.basis, s.bases)
 	return b.String()
 }
 

@@ -137,32 +137,36 @@ func (v *Verifier) log(origin string) *logState {
 var errTooMuch = errors.New("more logs or keys than a bundle may have")
 
 // Proof verifies the text of one proof.
-func (v *Verifier) Proof(name string, text []byte) {
+func (v *Verifier) Proof(name string, text []byte) { v.proof(name, kindProof, text) }
+
+// proof verifies one proof; one of kind basis teaches keys and is found only when
+// it does not hold.
+func (v *Verifier) proof(name, kind string, text []byte) {
 	f := Finding{Name: name, Verdict: Bad, Count: 1}
 	p, err := evidence.ParseProof(text)
+	var peek evidence.Checkpoint
+	if err == nil {
+		f.Index, f.Leaf = p.Index, p.Leaf
+		peek, err = evidence.PeekCheckpoint(p.Checkpoint)
+	}
 	if err != nil {
 		f.Err = err
 		v.found(f)
 		return
 	}
-	f.Index, f.Leaf = p.Index, p.Leaf
-	peek, err := evidence.PeekCheckpoint(p.Checkpoint)
-	if err != nil {
-		f.Err = err
-		v.found(f)
-		return
-	}
-	f.Origin, f.Size = clip(peek.Origin), peek.Size
+	f.Origin, f.Size = clipLong(peek.Origin), peek.Size
 	o := v.open(p.Checkpoint, peek.Origin)
 	if f.Err = o.err; f.Err == nil {
 		f.Err = p.Included(o.c)
 	}
 	if f.Err == nil {
 		f.Verdict, f.Anchor, f.CosignedAt = o.verdict, o.anchor, o.at
-		v.file.proof(p, peek)
+		v.file.proof(kind, peek, p)
 		v.learn(f.Verdict, peek.Origin, p.Index, p.Leaf)
 	}
-	v.found(f)
+	if kind == kindProof || f.Err != nil {
+		v.found(f)
+	}
 }
 
 // Bundle verifies a bundle, entry by entry. An error means that it could not be
@@ -217,8 +221,8 @@ func (v *Verifier) entry(name string, e entry, first bool) {
 		v.key(name, e.words)
 	case kindCosigner:
 		v.cosigner(name, e.words)
-	case kindProof:
-		v.Proof(name, e.body)
+	case kindProof, kindBasis:
+		v.proof(name, e.kind, e.body)
 	case kindFrontier:
 		v.frontier(name, e.body)
 	case kindRun:

@@ -37,7 +37,7 @@ var (
 // can't lead to the root of a signed checkpoint.
 func (v *Verifier) frontier(name string, body []byte) {
 	origin, r, err := parseRange(body)
-	f := Finding{Verdict: Bad, Name: name, Origin: clip(origin)}
+	f := Finding{Verdict: Bad, Name: name, Origin: clipLong(origin)}
 	if err == nil && (r.Begin != 0 || r.End == 0) {
 		err = fmt.Errorf("%w: frontier is not at the log's beginning", errWalk)
 	}
@@ -74,7 +74,7 @@ func (v *Verifier) walked(origin string, err error) (*logState, error) {
 // run extends a log by leaves, or by the hashes of leaves that are withheld.
 func (v *Verifier) run(name string, body []byte) {
 	origin, first, _, err := runHead(body)
-	f := Finding{Verdict: Bad, Name: name, Origin: clip(origin), Index: first}
+	f := Finding{Verdict: Bad, Name: name, Origin: clipLong(origin), Index: first}
 	l, err := v.walked(origin, err)
 	if err == nil {
 		err = l.walk.ready(name, first)
@@ -103,7 +103,7 @@ func (v *Verifier) run(name string, body []byte) {
 // hole extends a log by the range of leaves that are lost.
 func (v *Verifier) hole(name string, body []byte) {
 	origin, r, err := parseRange(body)
-	f := Finding{Verdict: Bad, Name: name, Origin: clip(origin), Index: r.Begin}
+	f := Finding{Verdict: Bad, Name: name, Origin: clipLong(origin), Index: r.Begin}
 	l, err := v.walked(origin, err)
 	if err == nil {
 		err = l.walk.ready(name, r.Begin)
@@ -127,7 +127,7 @@ func (v *Verifier) segment(name string, body []byte) {
 	s, err := wire.NewReader(bytes.NewReader(body)).Next()
 	f := Finding{Verdict: Bad, Name: name}
 	if s != nil {
-		f.Origin, f.Index, f.Size = clip(s.Origin), s.First, s.End()
+		f.Origin, f.Index, f.Size = clipLong(s.Origin), s.First, s.End()
 	}
 	if err == nil {
 		err = canonicalHeader(s, body)
@@ -259,7 +259,7 @@ func (v *Verifier) spoil(f Finding, err error) {
 // cosigner anchors them.
 func (v *Verifier) checkpoint(name string, note []byte) {
 	c, err := evidence.PeekCheckpoint(note)
-	f := Finding{Verdict: Bad, Name: name, Origin: clip(c.Origin), Size: c.Size}
+	f := Finding{Verdict: Bad, Name: name, Origin: clipLong(c.Origin), Size: c.Size}
 	l := v.logs[c.Origin]
 	switch {
 	case err != nil:

@@ -90,16 +90,21 @@ func (b *Writer) Cosigner(k evidence.CosignerKey) error {
 	return b.err
 }
 
-// Proof writes the proof of one event. Proofs of an aggregator's log.registered
-// and agent.enrolled leaves go before what they anchor.
-func (b *Writer) Proof(p evidence.Proof) error {
+// Proof writes the proof of one event.
+func (b *Writer) Proof(p evidence.Proof) error { return b.proof(kindProof, p) }
+
+// Basis writes the proof of a leaf that bears out a key: log.registered and
+// agent.enrolled of an aggregator's own log, log.key of the log itself. It goes
+// before what it anchors, and is not counted as an event.
+func (b *Writer) Basis(p evidence.Proof) error { return b.proof(kindBasis, p) }
+
+func (b *Writer) proof(kind string, p evidence.Proof) error {
 	c, err := evidence.PeekCheckpoint(p.Checkpoint)
 	if err != nil {
-		return fmt.Errorf("write proof: %w", err)
+		return fmt.Errorf("write %s: %w", kind, err)
 	}
-	b.sum.leaf(c.Origin, p.Index, p.Leaf)
-	b.sum.note(c, p.Checkpoint)
-	return b.entry(kindProof, p.Text())
+	b.sum.proof(kind, c, p)
+	return b.entry(kind, p.Text())
 }
 
 // Frontier writes the compact range of the leaves before the first run or segment
