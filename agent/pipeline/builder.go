@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/linewatch/linewatch/agent/detect"
 	"github.com/linewatch/linewatch/agent/journal"
 	"github.com/linewatch/linewatch/agent/source"
 	"github.com/linewatch/linewatch/shared/event"
@@ -27,6 +28,10 @@ type builder struct {
 	now    time.Time
 	leaves []journal.Leaf
 	failed []error // events that could not even be quarantined
+
+	deaf  bool              // an event of a detector is being made
+	heard []detect.Event    // made since the detectors of stations last listened
+	keep  map[string][]byte // states of detectors that belong to the leaves
 }
 
 // draft is an event in the making, with what must still be decided.
@@ -105,6 +110,7 @@ func (b *builder) finish(d *draft, r *source.Reading) {
 	d.required(r)
 	d.ev.Data = d.obj.bytes()
 	b.person(d, r)
+	b.hear(d, r)
 	for _, field := range event.Missing(d.info, d.ev.Data) {
 		d.problem("event_data."+field, "required by the catalogue, not given")
 	}

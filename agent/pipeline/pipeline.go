@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/linewatch/linewatch/agent/config"
-	"github.com/linewatch/linewatch/agent/detect"
+	"github.com/linewatch/linewatch/agent/detect/watch"
 	"github.com/linewatch/linewatch/agent/journal"
 	"github.com/linewatch/linewatch/agent/source"
 	"github.com/linewatch/linewatch/shared/event"
@@ -48,12 +48,11 @@ type Options struct {
 	Policy   *seal.Policy
 	DataKeys DataKeys
 	Signals  map[string]config.Signal
-	// Detectors makes further detectors of one signal; nil for none. The limits
-	// of Signals are always watched.
-	Detectors func(p *source.Point, cfg config.Signal) []detect.Detector
-	Logger    *slog.Logger
-	Now       func() time.Time
-	Summary   time.Duration // interval of signal.summary, default 10 s
+	// Watch holds the detectors; nil watches the limits of Signals alone.
+	Watch   *watch.Watcher
+	Logger  *slog.Logger
+	Now     func() time.Time
+	Summary time.Duration // interval of signal.summary, default 10 s
 }
 
 // Pipeline makes the sinks of all sources.
@@ -84,6 +83,9 @@ func New(o Options) *Pipeline {
 	}
 	if o.Summary <= 0 {
 		o.Summary = defaultSummary
+	}
+	if o.Watch == nil {
+		o.Watch = limitsAlone(o)
 	}
 	return &Pipeline{o: o, sinks: map[string]*sink{}}
 }
@@ -123,6 +125,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushLimit)
 			defer cancel()
+			p.flush(end)
 			p.summarise(end)
 			return nil
 		case <-ticker.C:

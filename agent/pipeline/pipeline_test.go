@@ -347,7 +347,7 @@ func TestALimitThatIsPassedIsAnAlarmAndAlsoWithoutANewValue(t *testing.T) {
 	now := clock
 	p, j := newTest(t, func(o *Options) {
 		o.Now = func() time.Time { return now }
-		o.Signals = map[string]config.Signal{"press.temperature": {Limits: &config.Limits{HiHi: new(95.0), OnDelay: 2 * time.Second}}}
+		o.Signals = map[string]config.Signal{"press.temperature": {Limits: &config.Limits{HiHi: new(95.0), Deadband: new(0.0), OnDelay: new(2 * time.Second), OffDelay: new(time.Duration(0))}}}
 	})
 	point := mqttPoint("")
 	point.Signal, point.Unit = "press.temperature", "degC"
@@ -359,7 +359,11 @@ func TestALimitThatIsPassedIsAnAlarmAndAlsoWithoutANewValue(t *testing.T) {
 	require.Equal(t, event.TypeAlarmState, e.Type)
 	require.Equal(t, event.SeverityHigh, e.Severity)
 	require.JSONEq(t, `{"signal":"press.temperature","source":"plant/q","condition":"HighHigh","conditionId":"press.temperature/HighHigh",
-		"state":"active","severity":800,"value":99.5,"extreme":99.5,"limit":95,"since":"2026-11-22T05:00:00Z","unit":"degC"}`, string(e.Data))
+		"state":"active","severity":800,"value":99.5,"extreme":99.5,"limit":95,"since":"2026-11-22T05:00:00Z","unit":"degC",
+		"alarmType":"NonExclusiveLevelAlarmType","deadband":0,"limits":{"hihi":95},
+		"explanation":"press.temperature is 99.5 degC, above its HighHigh limit of 95 for longer than 2s."}`, string(e.Data))
+	require.Equal(t, []float32{99.5}, e.Curve.Max)
+	require.NotEmpty(t, e.CorrelationID)
 }
 
 func TestWhatDoesNotFitALeafIsQuarantinedAlone(t *testing.T) {

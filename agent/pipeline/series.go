@@ -8,9 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/linewatch/linewatch/agent/config"
-	"github.com/linewatch/linewatch/agent/detect"
-	"github.com/linewatch/linewatch/agent/detect/limits"
+	"github.com/linewatch/linewatch/agent/detect/watch"
 	"github.com/linewatch/linewatch/agent/source"
 	"github.com/linewatch/linewatch/shared/event"
 )
@@ -30,7 +28,7 @@ type series struct {
 	point     *source.Point
 	name      string
 	summarise bool
-	detectors []detect.Detector
+	watched   *watch.Signal // nil for a signal without a name
 	zone      zoneWatch
 	quality   uint32 // 0 good, 1 uncertain, 2 bad
 
@@ -68,26 +66,10 @@ func (k *sink) seriesOf(p *source.Point) *series {
 	}
 	s = &series{point: p, name: key.name, summarise: p.Event == "" && p.Bits == nil}
 	if key.name != otherSeries && p.Signal != "" {
-		s.detectors = k.detectors(p)
-	}
-	if len(s.detectors) > 0 {
-		k.watch = append(k.watch, s)
+		s.watched = k.p.o.Watch.Signal(p)
 	}
 	k.series[key] = s
 	return s
-}
-
-func (k *sink) detectors(p *source.Point) []detect.Detector {
-	cfg := k.p.o.Signals[p.Signal]
-	var out []detect.Detector
-	if cfg.Limits != nil {
-		sig := detect.Signal{Source: p.Source, Station: p.Station, Equipment: p.Equipment, Name: p.Signal, Unit: p.Unit, Kind: cfg.Kind, Texts: p.Map}
-		out = append(out, limits.NewLevel(sig, *cfg.Limits, cfg.Range, config.Chatter{Raises: 3, Within: time.Minute}))
-	}
-	if k.p.o.Detectors != nil {
-		out = append(out, k.p.o.Detectors(p, cfg)...)
-	}
-	return out
 }
 
 // observe counts a reading, watches its quality and lets the detectors look.
@@ -101,6 +83,11 @@ func (k *sink) observe(b *builder, r *source.Reading, s *series) {
 	if class := min(r.Quality>>30, 2); class != s.quality {
 		b.qualityChange(r, s, class)
 		s.quality = class
+	}
+	if s.watched != nil {
+		b.outs(s.watched.Take(watch.Value{
+			Received: r.ReceivedAt, Source: sourceTime(r), Value: r.Value, Quality: r.Quality, Old: r.Retained || r.Dup,
+		}), r.ReceivedAt)
 	}
 	if bad(r.Quality) {
 		s.bad++
@@ -120,11 +107,6 @@ func (k *sink) observe(b *builder, r *source.Reading, s *series) {
 	s.numbers++
 	s.sum += v
 	s.min, s.max = min(s.min, v), max(s.max, v)
-	for _, d := range s.detectors {
-		for _, f := range d.Observe(detect.Sample{At: r.ReceivedAt, Value: v}) {
-			b.finding(s, f, r.ReceivedAt)
-		}
-	}
 }
 
 // shown is a value as lists and summaries carry it: scalars, texts shortened,
@@ -175,25 +157,6 @@ func (b *builder) qualityChange(r *source.Reading, s *series, class uint32) {
 	b.finish(d, r)
 }
 
-// finding makes the event that a detector raises.
-func (b *builder) finding(s *series, f detect.Finding, at time.Time) {
-	r := &source.Reading{Point: s.point, ReceivedAt: at}
-	d := b.begin(r, f.Type)
-	if f.Severity != nil {
-		d.ev.Severity = *f.Severity
-	}
-	d.ev.Metadata.Parser = "limits"
-	d.obj.values(d, f.Data)
-	for name, value := range map[string]string{
-		"signal": s.name, "source": s.point.Item, "conditionId": s.name + "/" + f.Condition, "unit": s.point.Unit,
-	} {
-		if value != "" && !d.obj.has(name) {
-			d.obj.raw(name, d.value(name, event.Clean(value)))
-		}
-	}
-	b.finish(d, r)
-}
-
 // summarise writes what came in since the last time, one leaf per station, more
 // where one would be too large.
 func (k *sink) summarise(ctx context.Context) error {
@@ -218,7 +181,9 @@ func (k *sink) summarise(ctx context.Context) error {
 	slices.SortFunc(list, func(a, b *series) int {
 		return cmp.Or(cmp.Compare(a.point.Station, b.point.Station), cmp.Compare(a.name, b.name))
 	})
+	k.p.o.Watch.Begin()
 	b.summaries(k.name, list, from)
+	k.p.o.Watch.End()
 	for _, s := range list {
 		s.window = window{}
 	}
@@ -274,6 +239,9 @@ func (s *series) entry() []byte {
 	if s.last != nil {
 		fields["last"] = s.last
 	}
+	if low, high, ok := s.watched.Band(); ok {
+		fields["band"] = []float64{low, high}
+	}
 	raw, err := event.Object(fields)
 	if err != nil {
 		return nil
@@ -306,6 +274,8 @@ type Signal struct {
 	At        time.Time `json:"at"`
 	Count     uint64    `json:"count"`
 	Rate      float64   `json:"rate"` // values per second of the last summary
+	// Watch tells what the detectors know of it, nil for a signal without a name.
+	Watch *watch.View `json:"watch,omitempty"`
 }
 
 // Signals lists all signals by source and name. It may be called at any time.
@@ -317,7 +287,7 @@ func (p *Pipeline) Signals() []Signal {
 			out = append(out, Signal{
 				Source: k.name, Signal: key.name, Station: s.point.Station, Equipment: s.point.Equipment,
 				Item: s.point.Item, Unit: s.point.Unit, Event: s.point.Event, Value: s.last,
-				Quality: qualityNames[s.quality], Code: s.code, At: s.lastAt.UTC().Round(0), Count: s.total, Rate: s.rate,
+				Quality: qualityNames[s.quality], Code: s.code, At: s.lastAt.UTC().Round(0), Count: s.total, Rate: s.rate, Watch: s.watched.View(),
 			})
 		}
 		k.live.Unlock()

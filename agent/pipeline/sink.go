@@ -23,7 +23,6 @@ type sink struct {
 
 	live   sync.Mutex // guards series; held only while readings are looked at
 	series map[seriesKey]*series
-	watch  []*series // those with detectors
 }
 
 var _ source.Sink = (*sink)(nil)
@@ -32,6 +31,9 @@ var _ source.Sink = (*sink)(nil)
 const maxPointKeys = 1 << 16
 
 func newSink(p *Pipeline, name string) *sink {
+	p.o.Watch.Begin()
+	p.o.Watch.Recall(p.o.Journal.Positions(detectName(name)))
+	p.o.Watch.End()
 	return &sink{
 		p: p, name: name, stale: true, from: p.o.Now(),
 		keys: map[*source.Point]uint64{}, series: map[seriesKey]*series{},
@@ -46,9 +48,11 @@ func (k *sink) Take(ctx context.Context, batch []source.Reading, at source.Posit
 	k.refresh()
 	b := builder{o: &k.p.o, now: k.p.o.Now(), leaves: make([]journal.Leaf, 0, len(batch))}
 	k.live.Lock()
+	k.p.o.Watch.Begin()
 	for i := range batch {
 		k.one(&b, &batch[i])
 	}
+	k.p.o.Watch.End()
 	k.live.Unlock()
 	positions := make([]source.Position, 0, 2)
 	if len(at.Set) > 0 || len(at.Delete) > 0 || at.Urgent {
@@ -72,6 +76,9 @@ func (k *sink) append(ctx context.Context, b *builder, positions []source.Positi
 	}
 	if set := k.mem.changed(); set != nil {
 		positions = append(positions, source.Position{Source: memoryName(k.name), Set: set})
+	}
+	if len(b.keep) > 0 {
+		positions = append(positions, source.Position{Source: detectName(k.name), Set: b.keep})
 	}
 	if len(b.leaves) == 0 && len(positions) == 0 {
 		return nil
@@ -109,7 +116,9 @@ func (k *sink) one(b *builder, r *source.Reading) {
 	}()
 	switch {
 	case r.Occurrence != nil:
+		k.connection(r.Occurrence.Type)
 		b.occurrence(r)
+		b.listen(r)
 		return
 	case r.Point == nil:
 		return
@@ -121,31 +130,13 @@ func (k *sink) one(b *builder, r *source.Reading) {
 	case r.Point.Event != "":
 		k.change(b, r, s)
 	}
+	b.listen(r)
 	k.observe(b, r, s)
 }
 
 // tick ends the delays of detectors.
 func (k *sink) tick(ctx context.Context, now time.Time) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.live.Lock()
-	watched := len(k.watch)
-	k.live.Unlock()
-	if watched == 0 {
-		return nil
-	}
-	k.refresh()
-	b := builder{o: &k.p.o, now: now}
-	k.live.Lock()
-	for _, s := range k.watch {
-		for _, d := range s.detectors {
-			for _, f := range d.Tick(now) {
-				b.finding(s, f, now)
-			}
-		}
-	}
-	k.live.Unlock()
-	return k.append(ctx, &b, nil)
+	return k.watched(ctx, now, k.p.o.Watch.Tick)
 }
 
 // key names an event point in the memory.

@@ -117,6 +117,10 @@ func (s *Station) Suppress(on bool) { s.suppressed = on }
 // silence then needs no alarm of its own.
 func (s *Station) Disconnect(lost bool) { s.silent = lost }
 
+// Steps tells that the signal is discrete: it may stand still for as long as it
+// likes, unless a time is configured.
+func (b *Beat) Steps() { b.flat.On = b.flat.On && b.flat.Fixed > 0 }
+
 // Saw takes a good value.
 func (b *Beat) Saw(at time.Time, v float64) {
 	b.Came(at)

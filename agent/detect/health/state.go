@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/linewatch/linewatch/agent/detect"
+	"github.com/linewatch/linewatch/agent/detect/words"
 )
 
 // kept is what a Beat remembers over a restart. Times of the last value are not
@@ -38,4 +41,22 @@ func (b *Beat) Restore(state []byte) error {
 	b.last, b.seen = k.Last, k.Flat // a value other than the flat one is a change
 	b.changed = k.FlatSince
 	return nil
+}
+
+// Report tells what the Beat has learnt.
+func (b *Beat) Report() detect.Report {
+	r := detect.Report{Detector: "health", State: "learning", Values: uint64(b.value.N)}
+	if after, ok := b.flatAfter(); ok {
+		r.State, r.Detail = "watching", "flat after "+words.Duration(after)
+	}
+	if after, ok := b.lostAfter(); ok {
+		if r.Detail != "" {
+			r.Detail += ", "
+		}
+		r.State, r.Detail = "watching", r.Detail+"lost after "+words.Duration(after)
+	}
+	if !b.flat.On && !b.silence.On {
+		r.State = "off"
+	}
+	return r
 }

@@ -103,6 +103,9 @@ func (d *Deviation) look(at time.Time) []detect.Finding {
 		return nil
 	}
 	d.point = point
+	if math.IsInf(d.value-point, 0) {
+		return nil
+	}
 	out := d.set.observe(at, d.value-point)
 	for _, f := range out {
 		f.Data["setpoint"], f.Data["actual"] = point, d.value

@@ -1,0 +1,325 @@
+package watch
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/linewatch/linewatch/agent/config"
+	"github.com/linewatch/linewatch/agent/detect"
+	"github.com/linewatch/linewatch/agent/detect/health"
+	"github.com/linewatch/linewatch/agent/detect/limits"
+	"github.com/linewatch/linewatch/agent/detect/recorder"
+	"github.com/linewatch/linewatch/agent/source"
+)
+
+// Value is one value as a source gave it.
+type Value struct {
+	Received time.Time // the agent's clock
+	Source   time.Time // zero when the source gave none
+	Value    any       // as source.Reading.Value
+	Quality  uint32    // OPC UA status code
+	Old      bool      // kept by the broker or repeated: its time says nothing of now
+}
+
+// Signal is one watched signal. Callers hold the Watcher.
+type Signal struct {
+	w       *Watcher
+	station *station
+	origin  *origin
+	point   *source.Point
+	of      detect.Signal
+	cfg     config.Signal
+
+	clock   clock
+	invalid invalid
+	ring    *recorder.Ring
+	beat    *health.Beat
+	states  *health.States
+	muted   bool // states are followed, but not told
+	counter *health.Counter
+	list    []detect.Detector // measured signals: limits and what Make gave
+	names   []string          // of list
+	banded  detect.Banded
+	context detect.Context
+	listens bool // the plant wants its value
+	passive bool // it makes events of its own and nothing is configured: only its value is known
+
+	last     float64
+	seen     bool
+	lastAt   time.Time
+	received time.Time
+	lastText string
+	lastRaw  any
+	textAt   time.Time
+
+	episode episode
+	open    map[string]string // correlation of alarms that are active
+	values  uint64
+	found   uint64
+}
+
+// Signal returns the watched signal of a point, made when it is new; nil when it
+// has no name, or more are watched than the configuration allows.
+func (w *Watcher) Signal(p *source.Point) *Signal {
+	k := key{p.Source, p.Station, p.Signal}
+	if s := w.signals[k]; s != nil {
+		return s
+	}
+	if p.Signal == "" || len(w.signals) >= w.o.Detection.MaxSignals {
+		return nil
+	}
+	cfg := w.o.Signals[p.Signal]
+	s := &Signal{
+		w: w, point: p, cfg: cfg, open: map[string]string{},
+		of: detect.Signal{Source: p.Source, Station: p.Station, Equipment: p.Equipment, Name: p.Signal, Unit: p.Unit, Kind: cfg.Kind, Texts: p.Map},
+	}
+	s.station = w.stationOf(p.Station)
+	s.origin = w.originOf(p.Source, p.Station)
+	s.listens = s.station.plant.Listens(p.Signal)
+	_, configured := w.o.Signals[p.Signal]
+	s.passive = (p.Event != "" || p.Bits != nil) && !configured && !s.listens
+	w.signals[k] = s
+	w.ordered = append(w.ordered, s)
+	s.station.byName[p.Signal] = s
+	if s.station.first == nil {
+		s.station.first = s
+	}
+	silence, quiet := s.rules()
+	if s.passive {
+		silence, quiet = health.Rule{}, health.Rule{}
+	}
+	s.beat = s.origin.health.Add(s.of, quiet, silence)
+	w.restore(stateKey(p.Station, p.Signal, "health"), p.Unit, s.beat)
+	if !s.passive && s.discreteByConfig() {
+		s.discrete()
+	}
+	return s
+}
+
+// rules reads the configuration of heartbeat and flatline.
+func (s *Signal) rules() (silence, quiet health.Rule) {
+	off := func(name string) bool {
+		return slices.Contains(s.cfg.Without, name) || s.sensitivity() == "off" && s.w.o.Signals[s.of.Name].Sensitivity == "off"
+	}
+	on, fixed, _ := config.Auto(s.cfg.Heartbeat) // checked with the configuration
+	silence = health.Rule{On: on && !off("heartbeat"), Fixed: fixed}
+	if s.point.Kind == "opcua" && fixed == 0 {
+		silence.On = false // a server tells changes only: its silence means that nothing moved
+	}
+	on, fixed, _ = config.Auto(s.cfg.Flatline)
+	quiet = health.Rule{On: on && !off("flatline"), Fixed: fixed}
+	return silence, quiet
+}
+
+func (s *Signal) sensitivity() string {
+	switch {
+	case s.cfg.Sensitivity != "":
+		return s.cfg.Sensitivity
+	case s.w.o.Detection.Sensitivity != "":
+		return s.w.o.Detection.Sensitivity
+	}
+	return "normal"
+}
+
+func (s *Signal) discreteByConfig() bool {
+	return s.of.Texts != nil || s.cfg.States != nil || s.cfg.Kind == "state" || s.listens
+}
+
+// discrete makes the detectors of a signal with states.
+func (s *Signal) discrete() {
+	var cfg config.States
+	if s.cfg.States != nil {
+		cfg = *s.cfg.States
+	}
+	s.muted = slices.Contains(s.cfg.Without, "states")
+	s.beat.Steps()
+	s.states = health.NewStates(s.of, cfg, s.w.o.Detection.Chatter)
+	s.w.restore(stateKey(s.of.Station, s.of.Name, "states"), "", s.states)
+}
+
+// measure makes the detectors of a signal with numbers, when its first one comes.
+func (s *Signal) measure() {
+	s.ring = recorder.New()
+	without := func(name string) bool { return slices.Contains(s.cfg.Without, name) }
+	chatter := s.w.o.Detection.Chatter
+	if l := s.cfg.Limits; l != nil && !without("limits") {
+		s.add(limits.NewLevel(s.of, *l, s.cfg.Range, chatter))
+	}
+	if d := s.cfg.Deviation; d != nil && !without("deviation") {
+		s.add(limits.NewDeviation(s.of, *d, s.cfg.Range, chatter, s.setpoint(d.Setpoint)))
+	}
+	if r := s.cfg.Rate; r != nil && !without("rate") {
+		s.add(limits.NewRate(s.of, *r, chatter))
+	}
+	if !without("counter") {
+		s.counter = health.NewCounter(s.of)
+		s.add(s.counter)
+	}
+	if s.w.o.Make != nil {
+		for _, d := range s.w.o.Make(s.of, s.cfg, s.sensitivity()) {
+			if !without(nameOf(d)) {
+				s.add(d)
+			}
+		}
+	}
+	s.setContext(s.station.context)
+}
+
+func (s *Signal) add(d detect.Detector) {
+	s.list, s.names = append(s.list, d), append(s.names, nameOf(d))
+	if b, ok := d.(detect.Banded); ok && s.banded == nil {
+		s.banded = b
+	}
+	if k, ok := d.(detect.Keeper); ok {
+		s.w.restore(stateKey(s.of.Station, s.of.Name, nameOf(d)), s.of.Unit, k)
+	}
+	if l, ok := d.(detect.Learner); ok && s.w.paused {
+		l.PauseLearning(true)
+	}
+}
+
+// setpoint finds the value of another signal of the station, or is a number.
+func (s *Signal) setpoint(name string) func() (float64, bool) {
+	if v, err := strconv.ParseFloat(name, 64); err == nil {
+		return func() (float64, bool) { return v, true }
+	}
+	return func() (float64, bool) {
+		other := s.station.byName[name]
+		if other == nil {
+			return 0, false
+		}
+		return other.last, other.seen
+	}
+}
+
+// Take takes the next value and returns the events that it causes.
+func (s *Signal) Take(v Value) (out []Out) {
+	s.values++
+	s.received = v.Received
+	if s.passive {
+		if f, ok := numeric(v.Value); ok && v.Quality>>30 == 0 {
+			s.last, s.seen = f, true
+		}
+		return nil
+	}
+	at, skew := s.clock.time(v, s.lastAt)
+	if v.Quality>>30 != 0 {
+		s.beat.Came(at)
+		return nil // signal.quality tells it; nobody learns from it
+	}
+	if skew {
+		out = s.tellSkew(out, v.Received)
+	}
+	value, fault := s.number(v.Value)
+	if late := s.clock.late; fault == "" && late > 0 {
+		fault = backwards
+	}
+	if fault != "" {
+		s.beat.Came(v.Received.Round(0))
+		if fault == isText && s.ring == nil {
+			return s.see(out, at, v.Value)
+		}
+		return s.unusable(out, fault, v, at)
+	}
+	if s.invalid.good() {
+		out = s.usable(out, at)
+	}
+	if s.seen && at.Equal(s.lastAt) && value == s.last {
+		s.beat.Came(at)
+		return out // a repeat
+	}
+	s.last, s.seen, s.lastAt = value, true, at
+	s.beat.Saw(at, value)
+	if s.states != nil {
+		return s.see(out, at, v.Value)
+	}
+	if s.ring == nil {
+		if _, isBool := v.Value.(bool); isBool {
+			s.discrete()
+			return s.see(out, at, v.Value)
+		}
+		s.measure()
+	}
+	return s.observe(out, at, value)
+}
+
+// observe hands a value to the detectors.
+func (s *Signal) observe(out []Out, at time.Time, value float64) []Out {
+	if s.context != s.station.context {
+		s.setContext(s.station.context)
+	}
+	s.ring.Add(at, value)
+	sample := detect.Sample{At: at, Value: value}
+	for i, d := range s.list {
+		if found := d.Observe(sample); found != nil {
+			out = s.tell(out, found, s.names[i], at)
+		}
+	}
+	if s.episode.due(at) {
+		out = s.after(out, at)
+	}
+	return out
+}
+
+// see takes a value of a signal with states.
+func (s *Signal) see(out []Out, at time.Time, raw any) []Out {
+	text := s.lastText
+	if raw != s.lastRaw || s.textAt.IsZero() {
+		text, s.lastRaw = s.text(raw), raw
+	}
+	s.lastText, s.textAt, s.lastAt = text, at, at
+	if s.states == nil {
+		s.discrete()
+	}
+	if s.context != s.station.context {
+		s.setContext(s.station.context)
+	}
+	if s.listens {
+		s.station.plant.See(s.of.Name, text)
+		out = s.w.settle(out, s.station, at)
+	}
+	if found := s.states.See(at, text); found != nil && !s.muted {
+		out = s.tell(out, found, "states", at)
+	}
+	return out
+}
+
+// text names a value: by the map of the configuration, else as it is.
+func (s *Signal) text(raw any) string {
+	const longest = 80
+	switch v := raw.(type) {
+	case string:
+		return v[:min(len(v), longest)]
+	case bool:
+		return strconv.FormatBool(v)
+	}
+	f, _ := numeric(raw)
+	if name, ok := s.of.Texts[int64(f)]; ok && f == math.Trunc(f) {
+		return name
+	}
+	return strconv.FormatFloat(f, 'g', -1, 64)
+}
+
+func (s *Signal) setContext(c detect.Context) {
+	s.context = c
+	for _, d := range s.list {
+		if t, ok := d.(detect.Contextual); ok {
+			t.SetContext(c)
+		}
+	}
+	if s.states != nil {
+		s.states.SetContext(c)
+	}
+}
+
+// Band is what the value usually lies between; ok is false while nobody knows.
+func (s *Signal) Band() (low, high float64, ok bool) {
+	if s == nil || s.banded == nil {
+		return 0, 0, false
+	}
+	low, high, ok = s.banded.Band()
+	finite := !math.IsNaN(low) && !math.IsNaN(high) && !math.IsInf(low, 0) && !math.IsInf(high, 0)
+	return low, high, ok && finite && low <= high
+}
