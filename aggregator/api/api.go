@@ -74,8 +74,6 @@ type Options struct {
 	Ingest func(f func(name string, value float64))
 	// Pseudonym turns a clear user name into a pseudonym; "" when there is no key.
 	Pseudonym func(ctx context.Context, name string) string
-	// Sealed opens sealed fields; without its functions none are.
-	Sealed SealedFields
 }
 
 // Limits of the people's listener.
