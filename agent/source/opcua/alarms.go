@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/gopcua/opcua/id"
@@ -159,6 +160,22 @@ type condition struct {
 	activeAt  time.Time
 }
 
+// maxConditions bounds what is remembered of one notifier: some servers make a new
+// branch for each time that an alarm comes.
+const maxConditions = 10_000
+
+// remember keeps the last state of a condition. When there are too many, those that
+// rest go first: they differ from an unknown one only in what is told of their rest.
+func (a *notifier) remember(key string, c condition) {
+	if _, known := a.known[key]; !known && len(a.known) >= maxConditions {
+		maps.DeleteFunc(a.known, func(_ string, c condition) bool { return !c.active })
+	}
+	if len(a.known) >= maxConditions {
+		clear(a.known)
+	}
+	a.known[key] = c
+}
+
 func (t *taking) events(n *ua.EventNotificationList) {
 	for _, ev := range n.Events {
 		if ev == nil {
@@ -203,7 +220,7 @@ func (t *taking) event(it *item, fields []*ua.Variant) {
 	if now.active && !before.active {
 		now.activeAt = at
 	}
-	a.known[key] = now
+	a.remember(key, now)
 	data := map[string]any{
 		"source": textOf(get(fieldSourceName)), "condition": now.name, "conditionId": key, "severity": now.severity,
 		"message": textOf(get(fieldMessage)), "acknowledged": now.acked, "confirmed": now.confirmed,

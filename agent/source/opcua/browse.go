@@ -52,8 +52,7 @@ func browsePath(ctx context.Context, ch *channel, path []step, namespaces []stri
 
 // children browses the hierarchical references of nodes, each target once.
 func children(ctx context.Context, ch *channel, of []browsed, namespaces []string, portion int) ([]browsed, error) {
-	var out []browsed
-	seen := map[string]bool{}
+	f := finder{namespaces: namespaces, seen: map[string]bool{}}
 	for some := range slices.Chunk(of, portion) {
 		req := &ua.BrowseRequest{View: &ua.ViewDescription{ViewID: ua.NewTwoByteNodeID(0)}}
 		for _, b := range some {
@@ -66,37 +65,70 @@ func children(ctx context.Context, ch *channel, of []browsed, namespaces []strin
 		if err != nil {
 			return nil, err
 		}
-		results := res.Results
-		for len(results) > 0 {
-			var more [][]byte
-			for _, r := range results {
-				if r == nil || r.StatusCode != ua.StatusOK {
-					continue
-				}
-				for _, ref := range r.References {
-					if b, ok := local(ref, namespaces); ok && !seen[b.id.String()] {
-						seen[b.id.String()] = true
-						out = append(out, b)
-					}
-				}
-				if len(r.ContinuationPoint) > 0 {
-					more = append(more, r.ContinuationPoint)
-				}
-			}
-			if len(out) > maxBrowsed {
-				return nil, fmt.Errorf("more than %d nodes: begin deeper in the tree", maxBrowsed)
-			}
-			if len(more) == 0 {
-				break
-			}
-			next, err := call[*ua.BrowseNextResponse](ctx, ch, &ua.BrowseNextRequest{ContinuationPoints: more}, requestTimeout)
+		err = f.all(res.Results, func(points [][]byte) ([]*ua.BrowseResult, error) {
+			next, err := call[*ua.BrowseNextResponse](ctx, ch, &ua.BrowseNextRequest{ContinuationPoints: points}, requestTimeout)
 			if err != nil {
 				return nil, err
 			}
-			results = next.Results
+			return next.Results, nil
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
-	return out, nil
+	return f.out, nil
+}
+
+// finder collects what a server answers to Browse.
+type finder struct {
+	namespaces []string
+	out        []browsed
+	seen       map[string]bool
+}
+
+// all takes results, and what next brings of those that are not whole.
+func (f *finder) all(results []*ua.BrowseResult, next func(points [][]byte) ([]*ua.BrowseResult, error)) error {
+	const mostEmpty = 10 // answers in a row without a new node
+	for empty := 0; len(results) > 0; {
+		before := len(f.out)
+		more := f.take(results)
+		if len(f.out) > maxBrowsed {
+			return fmt.Errorf("more than %d nodes: begin deeper in the tree", maxBrowsed)
+		}
+		if len(more) == 0 {
+			return nil
+		}
+		if empty++; len(f.out) > before {
+			empty = 0
+		}
+		if empty == mostEmpty {
+			return errors.New("the server answers Browse again and again with nothing new")
+		}
+		var err error
+		if results, err = next(more); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take keeps the nodes of results and returns where to go on.
+func (f *finder) take(results []*ua.BrowseResult) (more [][]byte) {
+	for _, r := range results {
+		if r == nil || r.StatusCode != ua.StatusOK {
+			continue
+		}
+		for _, ref := range r.References {
+			if b, ok := local(ref, f.namespaces); ok && !f.seen[b.id.String()] {
+				f.seen[b.id.String()] = true
+				f.out = append(f.out, b)
+			}
+		}
+		if len(r.ContinuationPoint) > 0 {
+			more = append(more, r.ContinuationPoint)
+		}
+	}
+	return more
 }
 
 // local takes a reference to a node of the same server.

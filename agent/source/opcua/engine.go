@@ -25,6 +25,9 @@ const (
 	startJitter = 500 * time.Millisecond
 )
 
+// leaveTimeout is how long closing a session may take.
+const leaveTimeout = 2 * time.Second
+
 // publishRequests are outstanding at a time: the server always has one to answer
 // while the others travel.
 const publishRequests = 3
@@ -162,11 +165,27 @@ func (e *engine) attempt(ctx context.Context) error {
 		return e.explain(err)
 	}
 	defer ch.close()
+	if e.src.brief {
+		defer e.leave(ctx, ch)
+	}
 	if err := e.restore(ctx, ch); err != nil {
 		return e.explain(err)
 	}
 	e.up(ctx)
 	return e.explain(e.publish(ctx, ch))
+}
+
+// leave gives the session back: equipment often has no more than five.
+func (e *engine) leave(ctx context.Context, ch *channel) {
+	if ch.token == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+	defer cancel()
+	if err := ch.closeSession(ctx, true); err != nil {
+		e.log.Debug("session not closed, it ends with its timeout", "error", err)
+	}
+	e.session = nil
 }
 
 // failed tells once that the connection is lost, however many attempts follow.

@@ -83,6 +83,8 @@ type Source struct {
 	cfg  config.OPCUA
 	opts Options
 	log  *slog.Logger
+	// brief ends the session with Run: for people who look in.
+	brief bool
 
 	mu     sync.Mutex
 	health source.Health
@@ -142,11 +144,12 @@ func (s *Source) state(to source.State, reason string) {
 // the server for the configured outage: a restarted agent goes on with them and
 // misses nothing.
 func (s *Source) Run(ctx context.Context, sink source.Sink) error {
-	defer s.state(source.StateStopped, "")
 	e, err := s.prepare()
 	if err != nil {
+		s.state(source.StateStopped, err.Error())
 		return fmt.Errorf("OPC UA source %s: %w", s.cfg.Name, err)
 	}
+	defer s.state(source.StateStopped, "")
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { e.out.run(ctx, sink) })

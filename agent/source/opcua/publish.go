@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/gopcua/opcua/ua"
+
+	"github.com/linewatch/linewatch/agent/source/opcua/secure"
 )
 
 // watchdogFactor times the keep-alive without a word means a dead connection:
@@ -147,6 +149,9 @@ func (e *engine) drop(ctx context.Context, ch *channel, id uint32) error {
 // accept takes one notification in its order; holes before it are asked for again
 // and, where the server has them no more, declared.
 func (e *engine) accept(ctx context.Context, ch *channel, sub *subscription, msg *ua.NotificationMessage) error {
+	if msg.SequenceNumber == 0 { // numbers begin with 1, also when they wrap (OPC 10000-4, 7.25)
+		return &secure.Malformed{Reason: "a notification with the sequence number 0"}
+	}
 	keepAlive := len(msg.NotificationData) == 0
 	ahead := int32(msg.SequenceNumber - sub.next) // wraps with the numbers
 	if ahead > 0 {

@@ -254,14 +254,14 @@ func (e *engine) retryFailed(ctx context.Context, ch *channel, sub *subscription
 	if sub.id == 0 || len(sub.failed)+len(sub.unresolved) == 0 {
 		return nil
 	}
-	again := sub.failed
-	sub.failed = nil
-	waiting := sub.unresolved
+	again, waiting := sub.failed, sub.unresolved
 	sub.unresolved = nil
 	found, err := e.look(ctx, ch, sub, waiting)
 	if err != nil {
+		sub.unresolved = waiting // for the next connection
 		return err
 	}
+	sub.failed = nil
 	again = append(again, found...)
 	// Handles must be what a restarted agent would give: over all items.
 	all := again
@@ -271,6 +271,7 @@ func (e *engine) retryFailed(ctx context.Context, ch *channel, sub *subscription
 	known := len(sub.items)
 	assignHandles(all)
 	if _, err := e.monitor(ctx, ch, sub, again); err != nil {
+		sub.unmonitored(again, lostConnection(err))
 		return err
 	}
 	if len(sub.items) > known {
@@ -279,6 +280,20 @@ func (e *engine) retryFailed(ctx context.Context, ch *channel, sub *subscription
 		e.showLimits()
 	}
 	return nil
+}
+
+// unmonitored keeps items that monitor did not get to for the next try. When the
+// answer was lost, the server may watch them under handles that nobody knows: then
+// the subscription is made anew.
+func (s *subscription) unmonitored(items []*item, lost bool) {
+	for _, it := range items {
+		if s.items[it.handle] != it && !slices.Contains(s.failed, it) {
+			s.failed = append(s.failed, it)
+		}
+	}
+	if lost {
+		s.was, s.id = s.id, 0
+	}
 }
 
 // GroupReport is what the server granted one group; times in milliseconds.

@@ -281,11 +281,18 @@ func (r *Report) group(e *engine, sub *subscription) {
 }
 
 // Watch hands over what a source would give, values and alarms, until ctx ends. It
-// has a session of its own and stores nothing.
+// has a session of its own, which it frees in the end, and stores nothing.
 func Watch(ctx context.Context, cfg config.OPCUA, opts Options, show func(source.Reading)) error {
 	opts.Positions = nil
-	return New(cfg, opts).Run(ctx, watcher(show))
+	cfg.CoverOutage = watchCover
+	s := New(cfg, opts)
+	s.brief = true
+	return s.Run(ctx, watcher(show))
 }
+
+// watchCover is the outage that watching covers: what is left of it in a server
+// when it is killed is gone a minute later.
+const watchCover = 10 * time.Second
 
 // watcher is a sink that only shows.
 type watcher func(source.Reading)

@@ -138,7 +138,7 @@ func (c *converter) extension(x *ua.ExtensionObject) any {
 func (c *converter) text(s string) string {
 	if len(s) > maxText {
 		c.problem(fmt.Sprintf("text cut after %d bytes", maxText))
-		s = s[:maxText]
+		s = event.Shorten(s, maxText)
 	}
 	if utf8.ValidString(s) && !strings.Contains(s, "\x00") {
 		return s
