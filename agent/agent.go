@@ -35,6 +35,8 @@ const (
 	askAgain = 20 * time.Second
 	// drainWithin is how long a stopping agent goes on forwarding its last events.
 	drainWithin = 3 * time.Second
+	// restartEvery is how often a source that gave up is started again.
+	restartEvery = time.Minute
 )
 
 // Agent is one running agent.
@@ -43,9 +45,10 @@ type Agent struct {
 	log     *slog.Logger
 	started time.Time
 
-	askEvery time.Duration // how often a pending agent asks whether it was approved
-	keyEvery time.Duration // how often the age of the log key is looked at
-	rotating sync.Mutex    // one change of the log key at a time
+	askEvery     time.Duration // see askAgain
+	restartEvery time.Duration // see above
+	keyEvery     time.Duration // how often the age of the log key is looked at
+	rotating     sync.Mutex    // one change of the log key at a time
 
 	trust    *trust
 	journal  *journal.Journal
@@ -58,7 +61,7 @@ type Agent struct {
 
 // New makes an agent; nothing is opened before Run.
 func New(cfg config.Config, log *slog.Logger) *Agent {
-	return &Agent{cfg: cfg, log: log, started: time.Now(), askEvery: askAgain, keyEvery: keyLook}
+	return &Agent{cfg: cfg, log: log, started: time.Now(), askEvery: askAgain, restartEvery: restartEvery, keyEvery: keyLook}
 }
 
 // Run makes an agent and runs it.
@@ -107,6 +110,7 @@ func (a *Agent) identify(ctx context.Context) (*enrol.Identity, error) {
 	if err != nil {
 		return nil, err
 	}
+	id.Via(a.cfg.Aggregator.URLs, a.cfg.Aggregator.Proxy)
 	same, why := id.SameMachine(machine)
 	if same {
 		return id, nil
@@ -189,17 +193,33 @@ func (a *Agent) run(ctx context.Context) error {
 	return errors.Join(err, sending.Wait())
 }
 
-// listen runs one source. A source that gives up (an unusable configuration)
-// says so in its health and does not take the others down.
+// listen runs one source. One that gives up (a password file that is not there, a
+// full disk) says so in its health, does not take the others down, and is started
+// again: somebody may have put it right. Each new reason is one event.
 func (a *Agent) listen(ctx context.Context, s source.Source) error {
-	if err := s.Run(ctx, a.pipeline.Sink(s.Name())); err != nil && ctx.Err() == nil {
-		a.log.Error("source stopped", "source", s.Name(), "error", err)
-		data := map[string]any{"component": "source " + s.Name(), "code": "source.stopped", "text": err.Error(), "stack": ""}
-		if e := a.pipeline.Emit(ctx, event.TypeSystemError, nil, data); e != nil {
-			a.log.Error("could not record the stop of a source", "error", e)
+	for told := ""; ; {
+		err := s.Run(ctx, a.pipeline.Sink(s.Name()))
+		if err == nil || ctx.Err() != nil {
+			return nil
+		}
+		if reason := err.Error(); reason != told {
+			told = reason
+			a.gaveUp(ctx, s, err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(a.restartEvery):
 		}
 	}
-	return nil
+}
+
+func (a *Agent) gaveUp(ctx context.Context, s source.Source, err error) {
+	a.log.Error("source stopped", "source", s.Name(), "error", err)
+	data := map[string]any{"component": "source " + s.Name(), "code": "source.stopped", "text": err.Error(), "stack": ""}
+	if e := a.pipeline.Emit(ctx, event.TypeSystemError, nil, data); e != nil {
+		a.log.Error("could not record the stop of a source", "error", e)
+	}
 }
 
 func (a *Agent) stopped(ctx context.Context) {

@@ -89,7 +89,7 @@ func (m *machine) start(sources ...source.Source) (stop func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	a := New(m.cfg, m.log)
-	a.askEvery, a.sources = 10*time.Millisecond, sources
+	a.askEvery, a.restartEvery, a.sources = 10*time.Millisecond, 10*time.Millisecond, sources
 	go func() { done <- a.Run(ctx) }()
 	stop = sync.OnceValue(func() error { cancel(); return <-done })
 	m.t.Cleanup(func() { require.NoError(m.t, stop()) })
@@ -140,6 +140,44 @@ func TestASourceThatGivesUpIsRecordedAndTheOthersGoOn(t *testing.T) {
 		text, err := json.Marshal(m.arrived())
 		return err == nil && strings.Contains(string(text), "no such node") && strings.Contains(string(text), "first")
 	}, 10*time.Second, 5*time.Millisecond)
+}
+
+// mended is a source that gives up until somebody puts right what it needs.
+type mended struct {
+	hand
+	reasons []error
+}
+
+func (m *mended) Run(ctx context.Context, sink source.Sink) error {
+	if len(m.reasons) == 0 {
+		return m.hand.Run(ctx, sink)
+	}
+	err := m.reasons[0]
+	m.reasons = m.reasons[1:]
+	return err
+}
+
+func TestASourceThatGaveUpIsStartedAgainAndEachReasonToldOnce(t *testing.T) {
+	m := newMachine(t, false)
+	missing, full := errors.New("no password file"), errors.New("disk full")
+	stop := m.start(&mended{hand{name: "press", begin: []source.Reading{occurrence("at last")}}, []error{missing, missing, full, full}})
+	require.Eventually(t, func() bool { return slices.Contains(m.texts(), "at last") }, time.Minute, 5*time.Millisecond)
+	require.NoError(t, stop())
+	require.Equal(t, []string{"no password file", "disk full", "at last"}, m.texts())
+}
+
+// texts are those of the system errors that arrived, in order.
+func (m *machine) texts() (texts []string) {
+	m.t.Helper()
+	for _, list := range m.arrived() {
+		for _, e := range list {
+			var data struct{ Text string }
+			if e.Type == event.TypeSystemError && json.Unmarshal(e.Data, &data) == nil {
+				texts = append(texts, data.Text)
+			}
+		}
+	}
+	return texts
 }
 
 func TestTheLastReadingsOfSourcesAreForwardedBeforeTheStopThatEndsTheLog(t *testing.T) {

@@ -58,7 +58,7 @@ func Create(dataDir, station, tokenText string, machine identity.Facts) (*Identi
 	if len(machine) < minAgree {
 		return nil, fmt.Errorf("enrol: only %d facts of this machine can be read, %d are needed (SMBIOS UUID, disk serial, MAC, machine id): run as root or administrator", len(machine), minAgree)
 	}
-	return create(dataDir, State{
+	return create(folder(dataDir), State{
 		Station: station, Machine: machine, URLs: token.URLs, CAPin: token.CAPin,
 		Token: token.Secret, Pending: true, Since: time.Now().UTC(),
 	})
@@ -82,8 +82,7 @@ func (id *Identity) Retry(station, tokenText string) error {
 	return nil
 }
 
-func create(dataDir string, st State) (*Identity, error) {
-	dir := folder(dataDir)
+func create(dir string, st State) (*Identity, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("enrol: %w", err)
 	}
@@ -113,11 +112,13 @@ func create(dataDir string, st State) (*Identity, error) {
 // disk) aside and makes a new one that names it as predecessor. The new one waits
 // for approval; nothing is signed with the old key again.
 func (id *Identity) Replace(dataDir string, machine identity.Facts, reason string) (*Identity, error) {
-	aside := id.dir + ".replaced-" + id.AgentID
-	if err := durable.Rename(id.dir, aside); err != nil {
-		return nil, fmt.Errorf("enrol: set the old identity aside: %w", err)
+	// Made whole beside the old one: a full disk or a power cut must not leave the
+	// station without any (see finish).
+	dir := fresh(dataDir)
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, fmt.Errorf("enrol: %w", err)
 	}
-	next, err := create(dataDir, State{
+	next, err := create(dir, State{
 		Station: id.Station, Machine: machine, URLs: id.URLs, CAPin: id.CAPin, Scope: id.Scope,
 		Cosigners: id.Cosigners, Token: id.Token, Pending: true, Reason: reason,
 		Predecessor: id.AgentID, Since: time.Now().UTC(),
@@ -125,17 +126,60 @@ func (id *Identity) Replace(dataDir string, machine identity.Facts, reason strin
 	if err != nil {
 		return nil, err
 	}
-	if ca, err := os.ReadFile(filepath.Join(aside, "ca.pem")); err == nil {
-		if err := durable.WriteFile(filepath.Join(next.dir, "ca.pem"), ca, 0o644); err != nil {
+	for name, mode := range map[string]os.FileMode{"ca.pem": 0o644, "pseudonyms.json": 0o600} {
+		text, err := os.ReadFile(id.path(name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = durable.WriteFile(next.path(name), text, mode)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("enrol: %w", err)
 		}
 	}
-	if keys, err := os.ReadFile(filepath.Join(aside, "pseudonyms.json")); err == nil {
-		if err := durable.WriteFile(filepath.Join(next.dir, "pseudonyms.json"), keys, 0o600); err != nil {
-			return nil, fmt.Errorf("enrol: %w", err)
-		}
+	aside, err := asideName(id.dir + ".replaced-" + id.AgentID)
+	if err != nil {
+		return nil, fmt.Errorf("enrol: %w", err)
 	}
+	if err := durable.Rename(id.dir, aside); err != nil {
+		return nil, fmt.Errorf("enrol: set the old identity aside: %w", err)
+	}
+	if err := finish(dataDir); err != nil {
+		return nil, err
+	}
+	next.dir = folder(dataDir)
+	next.urls, next.proxy = id.urls, id.proxy
 	return next, nil
+}
+
+// asideName is the name, or the first with a number behind it that is free: a
+// folder that was copied back may be set aside a second time.
+func asideName(name string) (string, error) {
+	for n := 1; ; n++ {
+		free := name
+		if n > 1 {
+			free = fmt.Sprintf("%s-%d", name, n)
+		}
+		_, err := os.Lstat(free)
+		if errors.Is(err, os.ErrNotExist) {
+			return free, nil
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+}
+
+// fresh is where a new identity is made that is to follow the present one.
+func fresh(dataDir string) string { return folder(dataDir) + ".new" }
+
+// finish puts a new identity in the place of one that was set aside.
+func finish(dataDir string) error {
+	if err := durable.Rename(fresh(dataDir), folder(dataDir)); err != nil {
+		return fmt.Errorf("enrol: put the new identity in place: %w", err)
+	}
+	return nil
 }
 
 // Ask sends the request for admission once, to the first address that answers.
@@ -162,7 +206,11 @@ func (id *Identity) Ask(ctx context.Context, version string) (bool, error) {
 		Predecessor: id.Predecessor, Reason: id.Reason,
 	}
 	var res wire.EnrolResponse
-	if err := id.post(ctx, id.pinned(), wire.PathEnrol, req, &res); err != nil {
+	client, err := id.pinned()
+	if err != nil {
+		return false, err
+	}
+	if err := id.post(ctx, client, wire.PathEnrol, req, &res); err != nil {
 		return false, fmt.Errorf("enrol: %w", err)
 	}
 	if res.Certificate == "" {
@@ -207,6 +255,18 @@ func (id *Identity) admit(res wire.EnrolResponse) error {
 	return id.save()
 }
 
+// Via sets how the aggregator is reached: addresses in place of those of the
+// enrolment (none keeps them) and a proxy ("" for none). It is called before any
+// request is sent.
+func (id *Identity) Via(urls []string, proxy string) { id.urls, id.proxy = urls, proxy }
+
+func (id *Identity) addresses() []string {
+	if len(id.urls) > 0 {
+		return id.urls
+	}
+	return id.URLs
+}
+
 // post sends one JSON request to the addresses in turn and reads the answer.
 func (id *Identity) post(ctx context.Context, client *http.Client, path string, body, into any) error {
 	text, err := json.Marshal(body)
@@ -214,7 +274,7 @@ func (id *Identity) post(ctx context.Context, client *http.Client, path string, 
 		return err
 	}
 	var errs []error
-	for _, u := range id.URLs {
+	for _, u := range id.addresses() {
 		err := postOne(ctx, client, strings.TrimSuffix(u, "/")+path, text, into)
 		if refused, ok := errors.AsType[*RefusedError](err); ok {
 			return refused

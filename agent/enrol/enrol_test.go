@@ -8,11 +8,14 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -231,6 +234,94 @@ func TestAnotherMachineGetsAnotherIdentityThatNamesTheFirst(t *testing.T) {
 	last := o.seen[len(o.seen)-1]
 	require.Equal(t, id.AgentID, last.Predecessor)
 	require.NotEmpty(t, last.Token)
+}
+
+// A folder that was copied back is of another machine once more.
+func TestAnIdentityMayBeSetAsideTwice(t *testing.T) {
+	o, dir := newOffice(t), t.TempDir()
+	id, err := Create(dir, "a/b", o.token(), facts("smb1", "dsk1", "mac1"))
+	require.NoError(t, err)
+	backup := t.TempDir()
+	require.NoError(t, os.CopyFS(filepath.Join(backup, "identity"), os.DirFS(filepath.Join(dir, "identity"))))
+	_, err = id.Replace(dir, facts("smb2", "dsk2"), "machine changed")
+	require.NoError(t, err)
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "identity")))
+	require.NoError(t, os.CopyFS(filepath.Join(dir, "identity"), os.DirFS(filepath.Join(backup, "identity"))))
+	for _, key := range []string{"log.key", "tls.key"} {
+		require.NoError(t, os.Chmod(filepath.Join(dir, "identity", key), 0o600))
+	}
+	again, err := Load(dir)
+	require.NoError(t, err)
+	require.Equal(t, id.AgentID, again.AgentID)
+	third, err := again.Replace(dir, facts("smb2", "dsk2"), "machine changed")
+	require.NoError(t, err)
+	require.NotEqual(t, id.AgentID, third.AgentID)
+	require.DirExists(t, filepath.Join(dir, "identity.replaced-"+id.AgentID+"-2"))
+}
+
+func TestAReplacementThatWasCutOffIsFinishedAtTheNextStart(t *testing.T) {
+	o, dir := newOffice(t), t.TempDir()
+	id, err := Create(dir, "a/b", o.token(), facts("smb1", "dsk1"))
+	require.NoError(t, err)
+	_, err = id.Ask(t.Context(), "v")
+	require.NoError(t, err)
+	next, err := id.Replace(dir, facts("smb2", "dsk2"), "machine changed")
+	require.NoError(t, err)
+	require.FileExists(t, filepath.Join(dir, "identity", "ca.pem"))
+	require.FileExists(t, filepath.Join(dir, "identity", "pseudonyms.json"))
+	// As if power had failed between the two renames, and before them.
+	require.NoError(t, os.Rename(filepath.Join(dir, "identity"), filepath.Join(dir, "identity.new")))
+	loaded, err := Load(dir)
+	require.NoError(t, err)
+	require.Equal(t, next.AgentID, loaded.AgentID)
+	require.NoDirExists(t, filepath.Join(dir, "identity.new"))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "identity.new"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "identity.new", "agent.json"), []byte("{"), 0o600))
+	loaded, err = Load(dir)
+	require.NoError(t, err)
+	require.Equal(t, next.AgentID, loaded.AgentID, "half made: the old one counts")
+	_, err = loaded.Replace(dir, facts("smb3", "dsk3"), "machine changed")
+	require.NoError(t, err)
+}
+
+func TestEnrolmentAndRenewalGoWhereAndHowTheConfigurationSays(t *testing.T) {
+	o, dir := newOffice(t), t.TempDir()
+	token := identity.NewToken([]string{"https://127.0.0.1:1"}, o.ca.Pin()).Encode() // it has moved since
+	id, err := Create(dir, "a/b", token, facts("smb1", "dsk1"))
+	require.NoError(t, err)
+	var tunnels atomic.Int32
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		up, err := net.Dial("tcp", r.Host)
+		if err != nil || r.Method != http.MethodConnect {
+			http.Error(w, "no", http.StatusBadGateway)
+			return
+		}
+		defer up.Close()
+		tunnels.Add(1)
+		down, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer down.Close()
+		_, _ = io.WriteString(down, "HTTP/1.1 200 OK\r\n\r\n")
+		go func() { _, _ = io.Copy(up, down) }()
+		_, _ = io.Copy(down, up)
+	}))
+	defer proxy.Close()
+	id.Via([]string{o.server.URL}, proxy.URL)
+	admitted, err := id.Ask(t.Context(), "v")
+	require.NoError(t, err)
+	require.True(t, admitted)
+	require.EqualValues(t, 1, tunnels.Load())
+	id.URLs = []string{"https://127.0.0.1:1"}
+	transport, err := id.Transport(proxy.URL)
+	require.NoError(t, err)
+	defer transport.CloseIdleConnections()
+	require.NoError(t, id.Renew(t.Context(), &http.Client{Transport: transport}))
+	require.Equal(t, 1, o.renewed)
+	id.Via(nil, "http://bad proxy")
+	_, err = id.Ask(t.Context(), "v")
+	require.ErrorContains(t, err, "aggregator.proxy")
 }
 
 func TestACertificateIsRenewedWhenItEndsSoonByTheAggregatorsClock(t *testing.T) {

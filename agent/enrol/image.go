@@ -19,7 +19,7 @@ func PrepareImage(dataDir string, unsent uint64, force bool) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range append(old, folder(dataDir), filepath.Join(dataDir, "journal"), filepath.Join(dataDir, "control.sock"),
+	for _, p := range append(old, folder(dataDir), fresh(dataDir), filepath.Join(dataDir, "journal"), filepath.Join(dataDir, "control.sock"),
 		// Each station needs an application certificate of its own.
 		filepath.Join(dataDir, "pki", "own")) {
 		if _, err := os.Lstat(p); errors.Is(err, os.ErrNotExist) {

@@ -51,10 +51,14 @@ type State struct {
 	KeySince    time.Time       `json:"key_since,omitzero"` // when the log key was last changed
 }
 
-// Identity is a loaded identity. Its methods may be called concurrently.
+// Identity is a loaded identity. Its keys may be used concurrently; what changes
+// State (Ask, Retry, SaveCosigners) belongs to one goroutine.
 type Identity struct {
 	dir string
 	State
+
+	urls  []string // see Via
+	proxy string
 
 	keys   sync.Mutex
 	logKey crypto.Signer // Ed25519
@@ -68,7 +72,13 @@ func Load(dataDir string) (*Identity, error) {
 	dir := folder(dataDir)
 	text, err := os.ReadFile(filepath.Join(dir, "agent.json"))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, ErrNotEnrolled
+		if !replacing(dataDir) {
+			return nil, ErrNotEnrolled
+		}
+		if err := finish(dataDir); err != nil {
+			return nil, err
+		}
+		text, err = os.ReadFile(filepath.Join(dir, "agent.json"))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("identity: %w", err)
@@ -86,6 +96,13 @@ func Load(dataDir string) (*Identity, error) {
 		}
 	}
 	return id, nil
+}
+
+// replacing tells that Replace was cut off after it had set the old identity aside.
+func replacing(dataDir string) bool {
+	_, old := os.Lstat(folder(dataDir))
+	_, next := os.Stat(filepath.Join(fresh(dataDir), "agent.json"))
+	return errors.Is(old, os.ErrNotExist) && next == nil
 }
 
 // save writes agent.json durably.

@@ -29,9 +29,13 @@ import (
 // pinned is the client before admission: the server must show a chain that ends
 // in the CA whose pin is in the token. Certificate times are not judged here: a
 // wrong station clock must not stop an enrolment.
-func (id *Identity) pinned() *http.Client {
+func (id *Identity) pinned() (*http.Client, error) {
+	proxy, err := proxyOf(id.proxy)
+	if err != nil {
+		return nil, err
+	}
 	return &http.Client{Transport: &http.Transport{
-		Proxy: http.ProxyFromEnvironment,
+		Proxy: proxy,
 		TLSClientConfig: &tls.Config{
 			MinVersion: tls.VersionTLS13,
 			// The chain is verified below, against the pin instead of the system's roots.
@@ -39,7 +43,20 @@ func (id *Identity) pinned() *http.Client {
 			VerifyConnection:   func(cs tls.ConnectionState) error { return verifyPinned(cs, id.CAPin) },
 		},
 		DisableKeepAlives: true,
-	}}
+	}}, nil
+}
+
+// proxyOf is the proxy of a transport; the environment plays no part, because a
+// service has another one than the person who enrols.
+func proxyOf(text string) (func(*http.Request) (*url.URL, error), error) {
+	if text == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("aggregator.proxy: %w", err)
+	}
+	return http.ProxyURL(u), nil
 }
 
 func verifyPinned(cs tls.ConnectionState, pin string) error {
@@ -98,14 +115,8 @@ func (id *Identity) Transport(proxy string) (*http.Transport, error) {
 		MaxIdleConnsPerHost:   2,
 		IdleConnTimeout:       90 * time.Second,
 	}
-	if proxy != "" {
-		u, err := url.Parse(proxy)
-		if err != nil {
-			return nil, fmt.Errorf("aggregator.proxy: %w", err)
-		}
-		t.Proxy = http.ProxyURL(u)
-	}
-	return t, nil
+	t.Proxy, err = proxyOf(proxy)
+	return t, err
 }
 
 func (id *Identity) certificate() (*tls.Certificate, error) {

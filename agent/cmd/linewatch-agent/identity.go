@@ -42,6 +42,7 @@ func (a *app) enrolCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			id.Via(cfg.Aggregator.URLs, cfg.Aggregator.Proxy)
 			return a.ask(cmd, id, wait)
 		},
 	}

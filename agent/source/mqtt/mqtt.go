@@ -136,6 +136,7 @@ func (s *Source) Name() string { return s.cfg.Name }
 // Run implements source.Source.
 func (s *Source) Run(ctx context.Context, sink source.Sink) error {
 	if s.invalid != nil {
+		s.setState(source.StateStopped, s.invalid.Error())
 		return s.invalid
 	}
 	c := newCommitter(s, sink)
