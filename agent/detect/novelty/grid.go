@@ -1,0 +1,173 @@
+package novelty
+
+import "math"
+
+const (
+	levels      = 32
+	generations = 2
+	fullRow     = 10 // visits from which a context counts in full
+)
+
+// scale cuts numbers into levels. It is doubled when a number lies outside.
+type scale struct{ low, width float64 }
+
+// fit gives the level of a number. When the number lies outside, wider is called for
+// each doubling; up says that what was stands in the upper half afterwards.
+func (s *scale) fit(v float64, wider func(up bool)) int {
+	for {
+		l := (v - s.low) / s.width
+		if l >= 0 && l < levels {
+			return int(l)
+		}
+		if l < 0 {
+			s.low -= levels * s.width
+		}
+		s.width *= 2
+		wider(l < 0)
+	}
+}
+
+// at is the number at the begin of a level.
+func (s *scale) at(level int) float64 { return s.low + float64(level)*s.width }
+
+// grid is a map of where a signal has been, seen as one feature over another: which
+// levels of the value were ever reached at each level of the context. It keeps two
+// generations: 0 is judged by, 1 takes its place when it is full. Both learn.
+type grid struct {
+	cells          [generations][levels]uint32 // by level of the context: one bit per level of the value
+	visits         [generations][levels]uint8  // of the context's level, up to 255
+	held           *[levels]uint32             // cells that are new since an episode began
+	value, context scale
+	rate           float32 // share of steps that were new here, running
+	row, level     uint8   // of the last step
+	fresh          bool    // the last step was new here
+}
+
+// place finds the cell of a step.
+func (g *grid) place(value, context float64) {
+	if l := (value - g.value.low) / g.value.width; l >= 0 && l < levels {
+		g.level = uint8(l)
+	} else {
+		g.level = uint8(g.value.fit(value, g.mergeValues))
+	}
+	if l := (context - g.context.low) / g.context.width; l >= 0 && l < levels {
+		g.row = uint8(l)
+	} else {
+		g.row = uint8(g.context.fit(context, g.mergeContexts))
+	}
+}
+
+// near is the mask of the step's level and its neighbours.
+func (g *grid) near() uint32 {
+	m := uint32(1) << g.level
+	return m | m<<1 | m>>1
+}
+
+// novelty of the placed step: 0 when it or a neighbour was reached before, else up to 1,
+// less where the context was seldom visited.
+func (g *grid) novelty() float64 {
+	if g.cells[0][g.row]&g.near() != 0 {
+		return 0
+	}
+	return min(1, float64(g.visits[0][g.row])/fullRow)
+}
+
+// learn takes the placed step in; visit says whether it counts as a visit of its
+// context too.
+func (g *grid) learn(visit bool) {
+	m := uint32(1) << g.level
+	if g.held != nil && g.cells[0][g.row]&m == 0 {
+		g.held[g.row] |= m
+	}
+	for i := range generations {
+		g.cells[i][g.row] |= m
+		if visit && g.visits[i][g.row] < math.MaxUint8 {
+			g.visits[i][g.row]++
+		}
+	}
+}
+
+// still reports whether the placed step would be new without what was learnt since the
+// episode began.
+func (g *grid) still() bool {
+	return g.held != nil && g.visits[0][g.row] >= fullRow && g.cells[0][g.row]&^g.held[g.row]&g.near() == 0
+}
+
+// weight is how much a novelty of this grid says: more, the rarer they are here.
+func (g *grid) weight() float64 { return -math.Log10(float64(g.rate)) }
+
+// age puts the younger generation in the place of the older one.
+func (g *grid) age() {
+	g.cells[0], g.visits[0] = g.cells[1], g.visits[1]
+	g.cells[1], g.visits[1] = [levels]uint32{}, [levels]uint8{}
+}
+
+// known gives the range of values that was reached at the placed step's context, the
+// step itself not counted.
+func (g *grid) known() (low, high float64, ok bool) {
+	cells := g.cells[0][g.row] &^ (1 << g.level)
+	if cells == 0 {
+		return 0, 0, false
+	}
+	first, last := 0, levels-1
+	for cells>>first&1 == 0 {
+		first++
+	}
+	for cells>>last&1 == 0 {
+		last--
+	}
+	return g.value.at(first), g.value.at(last + 1), true
+}
+
+func (g *grid) mergeValues(up bool) {
+	for i := range generations {
+		squeezeAll(&g.cells[i], up)
+	}
+	if g.held != nil {
+		squeezeAll(g.held, up)
+	}
+}
+
+func squeezeAll(rows *[levels]uint32, up bool) {
+	for i, b := range rows {
+		b = (b | b>>1) & 0x55555555
+		b = (b | b>>1) & 0x33333333
+		b = (b | b>>2) & 0x0f0f0f0f
+		b = (b | b>>4) & 0x00ff00ff
+		b = (b | b>>8) & 0x0000ffff
+		if up {
+			b <<= levels / 2
+		}
+		rows[i] = b
+	}
+}
+
+func (g *grid) mergeContexts(up bool) {
+	for i := range generations {
+		mergeRows(&g.cells[i], up)
+		var visits [levels]uint8
+		for k := range levels / 2 {
+			sum := uint(g.visits[i][2*k]) + uint(g.visits[i][2*k+1])
+			visits[half(k, up)] = uint8(min(sum, math.MaxUint8))
+		}
+		g.visits[i] = visits
+	}
+	if g.held != nil {
+		mergeRows(g.held, up)
+	}
+}
+
+func mergeRows(rows *[levels]uint32, up bool) {
+	var merged [levels]uint32
+	for k := range levels / 2 {
+		merged[half(k, up)] = rows[2*k] | rows[2*k+1]
+	}
+	*rows = merged
+}
+
+func half(k int, up bool) int {
+	if up {
+		return k + levels/2
+	}
+	return k
+}
