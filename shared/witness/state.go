@@ -167,3 +167,16 @@ func (w *Witness) Newest(origin string) (c evidence.Checkpoint, ok bool) {
 	c, ok = w.state[origin]
 	return c, ok
 }
+
+// Ledgers returns Options.Keys for a witness that follows all logs of the
+// aggregators with these keys, by instance.
+func Ledgers(keys map[string][]evidence.KeyRange) func(origin string) []evidence.KeyRange {
+	return func(origin string) []evidence.KeyRange {
+		o, err := evidence.ParseOrigin(origin)
+		if err != nil {
+			return nil
+		}
+		instance, _ := o.Aggregator()
+		return keys[instance]
+	}
+}
