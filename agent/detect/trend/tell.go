@@ -117,7 +117,9 @@ func (f *Forecast) tell(e estimate, at time.Time, scale int) detect.Finding {
 	if e.overTime < time.Hour {
 		per, unit = per/60, "a minute"
 	}
-	number := func(v float64) string { return words.With(words.Number(v, max(e.spread, math.Abs(l.Value-e.level)/10)), f.of.Unit) }
+	number := func(v float64) string {
+		return words.With(words.Number(v, max(e.spread, math.Abs(l.Value-e.level)/10)), f.of.Unit)
+	}
 	o.text = fmt.Sprintf("%s reaches %s (%s) in %s: it %s by %s %s and is at %s now.", f.of.Name, l.Name,
 		words.With(words.Number(l.Value, 0), f.of.Unit), words.Between(e.soonest, e.latest), movement,
 		number(math.Abs(per)), unit, number(e.level))
