@@ -35,6 +35,9 @@ const (
 	maxNamed = 20
 
 	severity = 500
+	// A signal whose values come this late is being caught up: nothing is known of
+	// how it stands now.
+	caughtUp = 5 * time.Second
 )
 
 // Rule says when standing still, or silence, is an alarm.
@@ -60,6 +63,7 @@ type Beat struct {
 	seen    bool
 	changed time.Time // when the value last moved
 	came    time.Time // when the last value came
+	at      time.Time // when it was true: long before, while a queue is emptied
 	change  pace      // between changes
 	value   pace      // between values
 	flatNow alarm
@@ -121,9 +125,9 @@ func (s *Station) Disconnect(lost bool) { s.silent = lost }
 // likes, unless a time is configured.
 func (b *Beat) Steps() { b.flat.On = b.flat.On && b.flat.Fixed > 0 }
 
-// Saw takes a good value.
-func (b *Beat) Saw(at time.Time, v float64) {
-	b.Came(at)
+// Saw takes a good value that was true at a time and came at another.
+func (b *Beat) Saw(at, received time.Time, v float64) {
+	b.Came(at, received)
 	if b.seen && v == b.last {
 		return
 	}
@@ -134,17 +138,17 @@ func (b *Beat) Saw(at time.Time, v float64) {
 }
 
 // Came takes a value of any kind: also a bad one is a sign of life.
-func (b *Beat) Came(at time.Time) {
+func (b *Beat) Came(at, received time.Time) {
 	if !b.came.IsZero() {
-		b.value.add(max(at.Sub(b.came), 0))
+		b.value.add(max(at.Sub(b.at), 0))
 	}
-	b.came = at
+	b.at, b.came = at, received
 }
 
 // flatAfter is how long the value may stand still; ok is false while that is unknown.
 func (b *Beat) flatAfter() (time.Duration, bool) {
 	switch {
-	case !b.flat.On || !b.seen:
+	case !b.flat.On || !b.seen || b.came.Sub(b.at) > caughtUp:
 		return 0, false
 	case b.flat.Fixed > 0:
 		return b.flat.Fixed, true
@@ -167,6 +171,7 @@ func (s *Station) Tick(now time.Time) []detect.Finding {
 	if s.suppressed {
 		for _, b := range s.beats {
 			b.came, b.changed = b.shift(now)
+			b.at = b.came
 		}
 		return s.clear(now)
 	}

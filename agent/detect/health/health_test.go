@@ -38,7 +38,7 @@ func line(s *Station, from, to int, beats []*Beat, value func(i, t int) (float64
 	for t := from; t < to; t++ {
 		for i, b := range beats {
 			if v, ok := value(i, t); ok {
-				b.Saw(at(float64(t)), v)
+				b.Saw(at(float64(t)), at(float64(t)), v)
 			}
 		}
 		if text := said(s.Tick(at(float64(t)))); text != "" {
@@ -134,14 +134,14 @@ func TestNothingIsToldWhileTheLineIsOffAndTheStopTeachesNothing(t *testing.T) {
 func TestAFixedTimeNeedsNoLearning(t *testing.T) {
 	s := NewStation()
 	b := s.Add(detect.Signal{Name: "a"}, Rule{On: true, Fixed: 30 * time.Second}, Rule{On: true, Fixed: 5 * time.Second})
-	b.Saw(at(0), 1)
+	b.Saw(at(0), at(0), 1)
 	require.Equal(t, "a HeartbeatLost active", said(s.Tick(at(6))))
-	b.Saw(at(7), 1)
+	b.Saw(at(7), at(7), 1)
 	require.Equal(t, "a HeartbeatLost cleared", said(s.Tick(at(8))))
-	b.Saw(at(30), 1)
+	b.Saw(at(30), at(30), 1)
 	require.Equal(t, "a Flatline active", said(s.Tick(at(31))))
 	off := s.Add(detect.Signal{Name: "b"}, Rule{}, Rule{})
-	off.Saw(at(0), 1)
+	off.Saw(at(0), at(0), 1)
 	require.Empty(t, said(s.Tick(at(32))))
 }
 
@@ -237,7 +237,7 @@ func FuzzRestoreTakesAnything(f *testing.F) {
 		station := NewStation()
 		b := station.Add(detect.Signal{Name: "x"}, learnt, learnt)
 		_ = b.Restore(state)
-		b.Saw(at(1), 1)
+		b.Saw(at(1), at(1), 1)
 		station.Tick(at(100))
 	})
 }
@@ -248,6 +248,7 @@ func BenchmarkSaw(b *testing.B) {
 	now, i := at(0), 0
 	for b.Loop() {
 		i++
-		beats[0].Saw(now.Add(time.Duration(i)*time.Second), float64(i%7))
+		t := now.Add(time.Duration(i) * time.Second)
+		beats[0].Saw(t, t, float64(i%7))
 	}
 }

@@ -206,7 +206,7 @@ func (s *Signal) Take(v Value) (out []Out) {
 	}
 	at, skew := s.clock.time(v, s.lastAt)
 	if v.Quality>>30 != 0 {
-		s.beat.Came(at)
+		s.beat.Came(at, v.Received.Round(0))
 		return nil // signal.quality tells it; nobody learns from it
 	}
 	if skew {
@@ -217,7 +217,7 @@ func (s *Signal) Take(v Value) (out []Out) {
 		fault = backwards
 	}
 	if fault != "" {
-		s.beat.Came(v.Received.Round(0))
+		s.beat.Came(v.Received.Round(0), v.Received.Round(0))
 		if fault == isText && s.ring == nil {
 			return s.see(out, at, v.Value)
 		}
@@ -227,11 +227,11 @@ func (s *Signal) Take(v Value) (out []Out) {
 		out = s.usable(out, at)
 	}
 	if s.seen && at.Equal(s.lastAt) && value == s.last {
-		s.beat.Came(at)
+		s.beat.Came(at, v.Received.Round(0))
 		return out // a repeat
 	}
 	s.last, s.seen, s.lastAt = value, true, at
-	s.beat.Saw(at, value)
+	s.beat.Saw(at, v.Received.Round(0), value)
 	if s.states != nil {
 		return s.see(out, at, v.Value)
 	}

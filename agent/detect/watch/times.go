@@ -8,6 +8,8 @@ const (
 	// So many values in a row that are older, each younger than the last, mean
 	// that the source's clock was set back.
 	setBack = 5
+	// maxQueue is how old the first value of a signal may be.
+	maxQueue = 30 * 24 * time.Hour
 	// skewLimit is how far a source's clock may be from the station's.
 	skewLimit = time.Minute
 	// skewAfter values show that the difference is that of the clocks and not of
@@ -32,7 +34,9 @@ type clock struct {
 // skew is true once when the clocks differ.
 func (c *clock) time(v Value, last time.Time) (at time.Time, skew bool) {
 	received := v.Received.Round(0)
-	c.late = 0
+	if c.late = 0; last.IsZero() {
+		last = received.Add(-maxQueue)
+	}
 	if v.Source.IsZero() || v.Old {
 		return c.order(received, received, last), false
 	}
