@@ -132,6 +132,9 @@ func (c *Chart) forget() {
 func (c *Chart) SetContext(ctx detect.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if ctx.Recipe == "" { // unknown, as for a moment after a restart, is no change
+		ctx.Recipe = c.key.Recipe
+	}
 	suppressed := ctx.State != "" && ctx.State != detect.Production
 	if suppressed != c.suppressed {
 		c.suppressed = suppressed

@@ -15,6 +15,7 @@ const stateFormat = 1
 
 type saved struct {
 	Format  int                  `json:"format"`
+	State   string               `json:"state"` // of production, that the marks are of
 	Budget  budget               `json:"budget"`
 	Marks   map[string]*marks    `json:"marks"`
 	Usual   map[string]*mean     `json:"usual"`
@@ -27,7 +28,7 @@ func (w *Watch) Save() []byte {
 	if w.budget.Clean == 0 && len(w.usual) == 0 && len(w.stopped) == 0 && len(w.waiting) == 0 {
 		return nil
 	}
-	text, err := json.Marshal(saved{stateFormat, w.budget, w.marks, w.usual, w.waiting, w.stopped})
+	text, err := json.Marshal(saved{stateFormat, w.context.State, w.budget, w.marks, w.usual, w.waiting, w.stopped})
 	if err != nil {
 		return nil
 	}
@@ -53,7 +54,7 @@ func (w *Watch) Restore(state []byte) error {
 	if damaged {
 		return fmt.Errorf("state of station %s: %w", w.station, errors.New("is damaged"))
 	}
-	w.budget = s.Budget
+	w.budget, w.context.State = s.Budget, s.State
 	for name, m := range s.Marks {
 		w.marks[name] = m
 	}

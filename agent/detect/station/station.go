@@ -94,7 +94,7 @@ func (w *Watch) Name() string { return "station" }
 
 // SetContext implements detect.Contextual.
 func (w *Watch) SetContext(c detect.Context) {
-	if c.State != w.context.State {
+	if c.State != "" && c.State != w.context.State {
 		clear(w.marks) // what is new in another state is not what lasted
 	}
 	w.context = c

@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/linewatch/linewatch/agent/detect"
 	"github.com/linewatch/linewatch/shared/stats"
 )
 
@@ -15,6 +16,8 @@ const stateFormat = 1
 
 type saved struct {
 	Format int           `json:"format"`
+	State  string        `json:"state"`
+	Recipe string        `json:"recipe"`
 	Record record        `json:"record"`
 	Scales []savedScale  `json:"scales"`
 	Steps  time.Duration `json:"step"` // the shortest
@@ -29,7 +32,7 @@ type savedScale struct {
 
 // Save implements detect.Keeper.
 func (f *Forecast) Save() []byte {
-	s := saved{Format: stateFormat, Record: f.track, Steps: steps[0]}
+	s := saved{Format: stateFormat, State: f.context.State, Recipe: f.context.Recipe, Record: f.track, Steps: steps[0]}
 	any := f.track.CameTrue+f.track.Failed > 0
 	for i := range f.scale {
 		sc := &f.scale[i]
@@ -69,6 +72,8 @@ func (f *Forecast) Restore(state []byte) error {
 		return fmt.Errorf("trend state of %s: is damaged", f.of.Name)
 	}
 	f.track = r
+	f.context.State, f.context.Recipe = s.State, s.Recipe
+	f.suppressed = s.State != "" && s.State != detect.Production
 	for i, ss := range s.Scales {
 		sc := &f.scale[i]
 		sc.restart()

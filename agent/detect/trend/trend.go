@@ -106,6 +106,12 @@ func (f *Forecast) Name() string { return "trend" }
 // SetContext implements detect.Contextual: another product or a pause is no trend.
 func (f *Forecast) SetContext(c detect.Context) {
 	c.Phase = "" // phases of a batch may be shorter than a step
+	if c.State == "" { // unknown, as for a moment after a restart, is no change
+		c.State = f.context.State
+	}
+	if c.Recipe == "" {
+		c.Recipe = f.context.Recipe
+	}
 	if c == f.context {
 		return
 	}

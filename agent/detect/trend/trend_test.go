@@ -171,9 +171,13 @@ func TestAForecastGoesOnAfterARestart(t *testing.T) {
 		return out
 	}
 	a := New(high(90), detect.Signal{Name: "x"})
+	producing := detect.Context{State: detect.Production, Recipe: "A"}
+	a.SetContext(producing)
 	require.Empty(t, feed(a, 0, 200))
 	b := New(high(90), detect.Signal{Name: "x"})
 	require.NoError(t, b.Restore(a.Save()))
+	b.SetContext(detect.Context{}) // not known yet
+	b.SetContext(producing)
 	require.NotEmpty(t, feed(b, 200, 298), "the steps before the restart count")
 	require.Empty(t, feed(New(high(90), detect.Signal{Name: "x"}), 200, 298), "without them it is too early")
 	c := New(high(90), detect.Signal{Name: "x"})
