@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -107,11 +108,14 @@ func openStore(ctx context.Context, cfg config.Config, log *slog.Logger) (store.
 
 func (a *Aggregator) openParts(ctx context.Context, ledgerKey ed25519.PrivateKey) error {
 	cfg := a.Config
-	var err error
+	restored, err := a.Store.Setting(ctx, settingRestored)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
 	a.Ledger, err = ledger.Open(ctx, ledger.Options{
 		Store: a.Store, Key: ledgerKey, CosignerName: a.cosigner.Name, Cosigner: a.key, Instance: cfg.Instance,
 		Station: cfg.Station, Version: version.String(), Project: project.Project, Logger: a.log,
-		Memory: filepath.Join(cfg.DataDir, dirKeys, fileLedgerSizes),
+		Memory: filepath.Join(cfg.DataDir, dirKeys, fileLedgerSizes), Restored: string(restored),
 	})
 	if err != nil {
 		return err

@@ -56,6 +56,9 @@ type Options struct {
 	// than it (a backup was put back), the ledger goes on in new logs: sizes that
 	// somebody outside may have seen are never signed twice. "" does without.
 	Memory string
+	// Restored names the newest restore of the store, "" for none. When it is not the
+	// one that the memory knows, the ledger goes on in new logs too.
+	Restored string
 	// Every is the time between two log.roots leaves; default one minute.
 	Every time.Duration
 }
@@ -69,7 +72,7 @@ type Ledger struct {
 	heads  map[event.Class]*head
 	stale  bool
 	rooted map[string]uint64 // sizes in the newest log.roots, by log id
-	old    map[string]bool   // logs of which the store lost a part
+	old    map[string]uint64 // logs of which the store may have lost a part: sizes signed
 }
 
 // head is where one of the ledger's logs stands.
@@ -80,6 +83,7 @@ type head struct {
 	frontier evidence.Range
 	signer   *evidence.Signer
 	prior    string // origin of a log that this one follows
+	follows  string // id of that log
 	why      string // it follows
 	fresh    bool   // not registered yet
 }
@@ -103,7 +107,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if !ok || len(o.Key) != ed25519.PrivateKeySize {
 		return nil, errors.New("ledger: the key is not Ed25519")
 	}
-	l := &Ledger{opts: o, pub: pub, rooted: map[string]uint64{}, old: map[string]bool{}}
+	l := &Ledger{opts: o, pub: pub, rooted: map[string]uint64{}, old: map[string]uint64{}}
 	if err := l.reload(ctx); err != nil {
 		return nil, err
 	}
@@ -255,8 +259,8 @@ func (l *Ledger) headOf(lg store.Log) (*head, error) {
 	if len(lg.Keys) == 0 || !l.pub.Equal(lg.Keys[len(lg.Keys)-1].Key) {
 		return l.follow(lg, "the ledger's key changed")
 	}
-	if l.old[lg.ID] {
-		return l.follow(lg, "the store is older than the ledger was: a backup was put back")
+	if why := l.reasonOld(lg); why != "" {
+		return l.follow(lg, why)
 	}
 	o, err := evidence.ParseOrigin(lg.Origin)
 	if err != nil {
@@ -284,7 +288,7 @@ func (l *Ledger) begin(class event.Class, prior string) (*head, error) {
 func (l *Ledger) follow(lg store.Log, why string) (*head, error) {
 	h, err := l.begin(lg.Class, lg.Origin)
 	if err == nil {
-		h.why = why
+		h.why, h.follows = why, lg.ID
 	}
 	return h, err
 }

@@ -23,6 +23,8 @@ var (
 	ErrConflict = errors.New("changed meanwhile")
 	// ErrCursor: the cursor is damaged, or belongs to another filter.
 	ErrCursor = errors.New("cursor does not fit")
+	// ErrInUse: an aggregator has the store open.
+	ErrInUse = errors.New("the store is in use")
 )
 
 // Store is one database. All methods may be called concurrently.
@@ -31,6 +33,9 @@ type Store interface {
 	Sealed
 	ReadModel
 	Registry
+	// Backup writes a consistent copy of the database to a file that is not there
+	// yet; commits go on meanwhile. Each store has a function Restore beside it.
+	Backup(ctx context.Context, path string) error
 	// Ping reports whether the database answers and takes writes.
 	Ping(ctx context.Context) error
 	Close() error

@@ -39,6 +39,7 @@ configuration is wrong, 75 trying again may help.`,
 	flags.BoolVar(&a.json, "json", false, "print JSON")
 	root.AddCommand(a.initCommand(), a.runCommand(), a.checkCommand(), a.tokenCommand(), a.userCommand(), a.agentsCommand(),
 		a.verifyCommand(), a.rebuildCommand(), a.evidenceCommand(), a.trustCommand(), a.rootsCommand(), a.versionCommand())
+	root.AddCommand(a.backupCommand(), a.restoreCommand())
 	return root
 }
 

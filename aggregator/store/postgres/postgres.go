@@ -54,6 +54,7 @@ type Options struct {
 type Store struct {
 	log     *slog.Logger
 	pool    *pgxpool.Pool
+	dsn     string
 	timeout time.Duration
 	changes store.Changes
 	known   known
@@ -96,7 +97,7 @@ func open(ctx context.Context, dsn string, o Options, tracer pgx.QueryTracer) (*
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &Store{log: o.Logger, pool: pool, timeout: o.Timeout}
+	s := &Store{log: o.Logger, pool: pool, dsn: dsn, timeout: o.Timeout}
 	if err := s.prepare(ctx); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("open store: %w", err)

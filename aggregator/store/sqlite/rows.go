@@ -22,8 +22,9 @@ import (
 // rowBits is the room for rows of the same millisecond in an event's number.
 const rowBits = 20
 
-// Primary result codes with which SQLite refuses one row, https://sqlite.org/rescode.html.
+// Primary result codes, with most of which SQLite refuses one row, https://sqlite.org/rescode.html.
 const (
+	codeBusy       = 5 // somebody else has a lock
 	codeTooBig     = 18
 	codeConstraint = 19
 	codeMismatch   = 20

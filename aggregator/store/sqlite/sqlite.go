@@ -103,10 +103,11 @@ func (s *Store) open(ctx context.Context, path string) error {
 }
 
 func open(path, lock string, pragmas ...string) (*sql.DB, error) {
-	q := url.Values{"_txlock": {lock}}
-	for _, p := range append([]string{"busy_timeout(10000)", "journal_mode(WAL)", "temp_store(MEMORY)"}, pragmas...) {
-		q.Add("_pragma", p)
-	}
+	return openWith(path, lock, append([]string{"busy_timeout(10000)", "journal_mode(WAL)", "temp_store(MEMORY)"}, pragmas...)...)
+}
+
+func openWith(path, lock string, pragmas ...string) (*sql.DB, error) {
+	q := url.Values{"_txlock": {lock}, "_pragma": pragmas}
 	path = filepath.ToSlash(path)
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path // C:/data/linewatch.db
@@ -200,15 +201,7 @@ func (s *Store) Ping(ctx context.Context) error {
 // here on come after all that were given out before, also those that the backup
 // does not know.
 func (s *Store) BeginEpoch(ctx context.Context) error {
-	err := s.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE meta SET value = value + 1 WHERE key = 'epoch'`)
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `UPDATE meta SET value = (SELECT value << 48 FROM meta WHERE key = 'epoch') WHERE key = 'pos'`)
-		return err
-	})
-	if err != nil {
+	if err := s.write(ctx, func(tx *sql.Tx) error { return beginEpoch(ctx, tx) }); err != nil {
 		return fmt.Errorf("begin epoch: %w", err)
 	}
 	return nil
