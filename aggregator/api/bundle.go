@@ -94,9 +94,26 @@ func mayEnrolment(who rights.Principal, station string) bool {
 }
 
 type bundleInput struct {
-	Station string    `query:"station" required:"true" maxLength:"400" doc:"station or pattern, as in the search language"`
-	From    time.Time `query:"from" required:"true" doc:"first time, by the events' place in time"`
-	To      time.Time `query:"to" required:"true" doc:"end, not included"`
+	Station string    `query:"station" maxLength:"400" doc:"station or pattern, as in the search language; default: all that the caller may see"`
+	From    time.Time `query:"from" doc:"first time, by the events' place in time; default: 24 hours before to"`
+	To      time.Time `query:"to" doc:"end, not included; default: now"`
+}
+
+// settle fills in the defaults.
+func (in *bundleInput) settle(now time.Time) error {
+	if in.Station == "" {
+		in.Station = "**"
+	}
+	if in.To.IsZero() {
+		in.To = now
+	}
+	if in.From.IsZero() {
+		in.From = in.To.Add(-24 * time.Hour)
+	}
+	if !in.From.Before(in.To) || !event.ValidTime(in.From) || !event.ValidTime(in.To) {
+		return &problem{Status: http.StatusBadRequest, Title: "The time range is empty", Detail: "from must be before to, both in the years 1970 to 2199"}
+	}
+	return nil
 }
 
 func (s *Server) rangeBundle(ctx context.Context, in *bundleInput) (*download, error) {
@@ -104,8 +121,8 @@ func (s *Server) rangeBundle(ctx context.Context, in *bundleInput) (*download, e
 	if err != nil {
 		return nil, err
 	}
-	if !in.From.Before(in.To) || !event.ValidTime(in.From) || !event.ValidTime(in.To) {
-		return nil, &problem{Status: http.StatusBadRequest, Title: "The time range is empty", Detail: "from must be before to, both in the years 1970 to 2199"}
+	if err := in.settle(time.Now()); err != nil {
+		return nil, err
 	}
 	q, err := restrict(who, "", time.Now())
 	if err != nil {

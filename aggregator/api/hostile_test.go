@@ -81,7 +81,7 @@ func TestIDsAndLogsInPathsAreOnlyNames(t *testing.T) {
 			if len(name) > 64 {
 				name = name[:63]
 			}
-			for _, path := range []string{"/api/v1/events/" + name, "/api/v1/events/" + name + "/proof", "/api/v1/logs/" + name} {
+			for _, path := range []string{"/api/v1/events/" + name, "/api/v1/events/" + name + "/proof", "/api/v1/events/" + name + "/bundle", "/api/v1/logs/" + name} {
 				status, body := r.Do(nil, "GET", path, token, nil)
 				require.Contains(t, []int{404, 400, 422, 429}, status, "%s: %s", path, body)
 			}

@@ -95,6 +95,8 @@ func TestEachRoleReachesWhatItIsGrantedAndNothingElse(t *testing.T) {
 		expect(allowed(may.metrics, 200), "GET", "/metrics", nil)
 		expect(allowed(may.write, 201), "POST", "/api/v1/events", map[string]any{"eventType": "x.acme.order", "eventData": map[string]any{"n": 1}})
 		expect(allowed(may.read, 426), "GET", "/api/v1/stream", nil)
+		expect(allowed(may.exports, 200), "GET", "/api/v1/bundle", nil)
+		expect(allowed(may.read, 200), "GET", "/api/v1/trust", nil)
 		for _, class := range []string{"security", "manufacturing", "performance", "debug"} {
 			want := allowed(may.read, 404)
 			if slices.Contains(may.classes, class) {
@@ -104,6 +106,7 @@ func TestEachRoleReachesWhatItIsGrantedAndNothingElse(t *testing.T) {
 			expect(want, "GET", one, nil)
 			expect(want, "GET", one+"/around", nil)
 			expect(want, "GET", one+"/proof", nil)
+			expect(want, "GET", one+"/bundle", nil)
 			expect(want, "GET", "/api/v1/logs/"+s.log[class], nil)
 		}
 		if may.read {
@@ -144,7 +147,7 @@ func TestAStrangerReachesOnlyTheDoor(t *testing.T) {
 	s := newScene(t)
 	id := s.ids["manufacturing "+here]
 	for _, path := range []string{
-		"me", "events", "events/histogram", "events/" + id, "events/" + id + "/around", "events/" + id + "/proof",
+		"me", "events", "events/histogram", "events/" + id, "events/" + id + "/around", "events/" + id + "/proof", "events/" + id + "/bundle", "bundle", "trust",
 		"logs/" + s.log["security"], "stations", "agents", "stream", "nothing",
 	} {
 		for _, token := range []string{"", "wrong", "lwa_" + strings.Repeat("a", 43)} {
@@ -171,7 +174,7 @@ func TestTheScopeOfATokenHoldsEverywhere(t *testing.T) {
 	token := s.Token([]string{"auditor"}, "hamburg/body/**")
 	for class := range s.log {
 		mine, theirs := "/api/v1/events/"+s.ids[class+" "+here], "/api/v1/events/"+s.ids[class+" "+there]
-		for _, part := range []string{"", "/around", "/proof"} {
+		for _, part := range []string{"", "/around", "/proof", "/bundle"} {
 			status, body := s.Do(nil, "GET", mine+part, token, nil)
 			require.Equal(t, http.StatusOK, status, string(body))
 			status, body = s.Do(nil, "GET", theirs+part, token, nil)
