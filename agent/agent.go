@@ -132,7 +132,7 @@ func OpenJournal(ctx context.Context, cfg config.Config, log *slog.Logger) (*jou
 func openJournal(ctx context.Context, cfg config.Config, id *enrol.Identity, log *slog.Logger, change ...func(*journal.Options)) (*journal.Journal, error) {
 	o := journal.Options{
 		Dir: filepath.Join(cfg.DataDir, "journal"), Gentle: cfg.Journal.Commit == "gentle", Refill: cfg.Journal.Refill,
-		Signer: id.LogKey(), Next: id.NextLogKey(), AgentID: id.AgentID, Station: cfg.Station, Version: version.String(), Logger: log, Boot: identity.Boot,
+		Signer: id.LogKey(), Next: id.NextLogKey(), Reason: id.Cause(), AgentID: id.AgentID, Station: cfg.Station, Version: version.String(), Logger: log, Boot: identity.Boot,
 	}
 	size, err := conf.ParseSize(cfg.Journal.FileSize)
 	if err != nil {

@@ -90,6 +90,7 @@ func (m *machine) start(sources ...source.Source) (stop func() error) {
 	done := make(chan error, 1)
 	a := New(m.cfg, m.log)
 	a.askEvery, a.restartEvery, a.sources = 10*time.Millisecond, 10*time.Millisecond, sources
+	a.keyEvery = 20 * time.Millisecond
 	go func() { done <- a.Run(ctx) }()
 	stop = sync.OnceValue(func() error { cancel(); return <-done })
 	m.t.Cleanup(func() { require.NoError(m.t, stop()) })

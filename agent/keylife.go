@@ -11,6 +11,7 @@ import (
 	"github.com/linewatch/linewatch/agent/config"
 	"github.com/linewatch/linewatch/agent/enrol"
 	"github.com/linewatch/linewatch/agent/journal"
+	"github.com/linewatch/linewatch/agent/keystore"
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
 )
@@ -55,6 +56,17 @@ func RotateKey(ctx context.Context, id *enrol.Identity, j *journal.Journal, reas
 	}
 	change := KeyChange{id.AgentID, reason, evidence.Fingerprint(pub), evidence.Fingerprint(old)}
 	return change, id.KeyChanged(time.Now())
+}
+
+// keyStatus tells of the key that signs now.
+func (a *Agent) keyStatus() KeyStatus {
+	now := time.Now()
+	s := KeyStatus{Fingerprint: a.journal.KeyID(), Since: now.Add(-a.trust.id.KeyAge(now)).UTC().Round(time.Second)}
+	s.Kept, _ = keystore.Protection() // it worked when the agent started
+	if next := a.trust.id.NextLogKey(); next != nil {
+		s.Pending = journal.KeyIDOf(next.Public().(ed25519.PublicKey)) == s.Fingerprint
+	}
+	return s
 }
 
 // endKeyChange drops the key before once the aggregator has confirmed the change.

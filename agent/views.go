@@ -27,6 +27,7 @@ type Status struct {
 	CertUntil  time.Time              `json:"certificate_until,omitzero"`
 	Logs       []LogStatus            `json:"logs"`
 	Pseudonyms bool                   `json:"pseudonyms"` // keys are there: user names are kept as pseudonyms
+	Key        KeyStatus              `json:"key"`
 }
 
 // LogStatus is the head of one log.
@@ -37,10 +38,20 @@ type LogStatus struct {
 	State     string `json:"state"`
 }
 
+// KeyStatus is what is known of the key that signs the logs.
+type KeyStatus struct {
+	Fingerprint string    `json:"fingerprint"`
+	Since       time.Time `json:"since"`
+	Kept        string    `json:"kept"` // file, credential or dpapi
+	// Pending: the aggregator has not confirmed the change to this key yet; the one
+	// before is still on the disk.
+	Pending bool `json:"pending"`
+}
+
 func (a *Agent) status() Status {
 	s := Status{
 		AgentID: a.trust.id.AgentID, Station: a.cfg.Station, Version: version.String(), Started: a.started.UTC(),
-		Backlog: a.journal.Backlog(), Refused: a.journal.Refused(), Sources: []source.Health{}, Logs: []LogStatus{},
+		Key: a.keyStatus(), Backlog: a.journal.Backlog(), Refused: a.journal.Refused(), Sources: []source.Health{}, Logs: []LogStatus{},
 	}
 	a.mu.Lock()
 	f := a.forwarder
@@ -65,11 +76,22 @@ func (a *Agent) status() Status {
 
 func (a *Agent) views() control.Views {
 	return control.Views{
-		Status:  func(context.Context) (any, error) { return a.status(), nil },
-		Stat:    func(ctx context.Context) (any, error) { return a.journal.Stat(ctx) },
-		Verify:  func(ctx context.Context) (any, error) { return a.journal.Verify(ctx, nil) },
-		Signals: func(context.Context) (any, error) { return a.pipeline.Signals(), nil },
-		Tail:    func(ctx context.Context, n int) ([]json.RawMessage, error) { return Tail(ctx, a.journal, n) },
+		Status: func(context.Context) (any, error) { return a.status(), nil },
+		Stat:   func(ctx context.Context) (any, error) { return a.journal.Stat(ctx) },
+		Verify: func(ctx context.Context, progress func(done, total uint64)) (any, error) {
+			return a.journal.Verify(ctx, func(done, total int) { progress(uint64(done), uint64(total)) })
+		},
+		Heads: func(ctx context.Context) (any, error) { return a.journal.Heads(ctx) },
+		Segment: func(ctx context.Context, log string, from uint64) (*control.Segment, error) {
+			p, err := a.journal.Packed(ctx, log, from)
+			if p == nil || err != nil {
+				return nil, err
+			}
+			return &control.Segment{Next: p.Next, Leaves: p.Leaves, Body: p.Body}, nil
+		},
+		RotateKey: func(ctx context.Context, reason string) (any, error) { return a.rotateKey(ctx, reason) },
+		Signals:   func(context.Context) (any, error) { return a.pipeline.Signals(), nil },
+		Tail:      func(ctx context.Context, n int) ([]json.RawMessage, error) { return Tail(ctx, a.journal, n) },
 	}
 }
 

@@ -97,6 +97,9 @@ func (o *Office) Asked() []wire.EnrolRequest {
 	return append([]wire.EnrolRequest(nil), o.asked...)
 }
 
+// Drop closes all connections, so that agents connect anew.
+func (o *Office) Drop() { o.server.CloseClientConnections() }
+
 // Renewed counts the renewed certificates.
 func (o *Office) Renewed() int { o.mu.Lock(); defer o.mu.Unlock(); return o.renewed }
 

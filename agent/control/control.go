@@ -1,10 +1,12 @@
 // Package control is the agent's local control channel: HTTP with JSON over a
 // unix socket of mode 0600 (Linux) or a named pipe that only administrators and
 // the system may open (Windows). The service holds the journal's files locked;
-// status, journal and signals commands ask it here. It changes nothing.
+// status, journal and signals commands ask it here. The only things that it
+// changes are the key that signs the logs and the baselines of control charts.
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,8 +35,28 @@ type Views struct {
 	Stat    func(ctx context.Context) (any, error)
 	Tail    func(ctx context.Context, n int) ([]json.RawMessage, error)
 	Signals func(ctx context.Context) (any, error)
-	Verify  func(ctx context.Context) (any, error)
+	// Verify may take long; progress is shown to who asks.
+	Verify func(ctx context.Context, progress func(done, total uint64)) (any, error)
+	// Heads and Segment hand out what the journal keeps, for an export. A nil
+	// segment is the end of the log.
+	Heads   func(ctx context.Context) (any, error)
+	Segment func(ctx context.Context, log string, from uint64) (*Segment, error)
+	// RotateKey changes the key that signs the logs.
+	RotateKey func(ctx context.Context, reason string) (any, error)
 }
+
+// Segment is one segment of a log as it would be sent.
+type Segment struct {
+	Next   uint64 // index behind it
+	Leaves uint64
+	Body   []byte
+}
+
+// Headers of the answer with a segment.
+const (
+	nextHeader   = "Linewatch-Next"
+	leavesHeader = "Linewatch-Leaves"
+)
 
 // MaxTail bounds what one request may take from the journal.
 const MaxTail = 10_000
@@ -67,7 +89,13 @@ func handler(v Views) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", view(v.Status))
 	mux.HandleFunc("GET /journal/stat", view(v.Stat))
-	mux.HandleFunc("GET /journal/verify", view(v.Verify))
+	mux.HandleFunc("GET /journal/verify", func(w http.ResponseWriter, r *http.Request) { stream(w, r, v.Verify) })
+	mux.HandleFunc("GET /journal/heads", view(v.Heads))
+	mux.HandleFunc("GET /journal/segment", v.segment)
+	mux.HandleFunc("POST /journal/rotate-key", func(w http.ResponseWriter, r *http.Request) {
+		change, err := v.RotateKey(r.Context(), r.FormValue("reason"))
+		answer(w, change, err)
+	})
 	mux.HandleFunc("GET /signals", view(v.Signals))
 	mux.HandleFunc("GET /journal/tail", func(w http.ResponseWriter, r *http.Request) {
 		n, err := strconv.Atoi(r.FormValue("n"))
@@ -112,9 +140,28 @@ func unreachable(err error, dataDir string) error {
 }
 
 // Get asks the running agent; path is one of /status, /journal/stat,
-// /journal/tail, /journal/verify, /signals. It returns ErrNotRunning when nobody
+// /journal/tail, /journal/heads, /signals. It returns ErrNotRunning when nobody
 // listens.
 func Get(ctx context.Context, dataDir, path string, query url.Values, into any) error {
+	return call(ctx, http.MethodGet, dataDir, path, query, decodeInto(path, into))
+}
+
+// Post is Get for what changes something: /journal/rotate-key.
+func Post(ctx context.Context, dataDir, path string, query url.Values, into any) error {
+	return call(ctx, http.MethodPost, dataDir, path, query, decodeInto(path, into))
+}
+
+func decodeInto(path string, into any) func(*http.Response) error {
+	return func(res *http.Response) error {
+		if err := json.NewDecoder(res.Body).Decode(into); err != nil {
+			return fmt.Errorf("control: answer of %s: %w", path, err)
+		}
+		return nil
+	}
+}
+
+// call sends one request and hands a good answer to read.
+func call(ctx context.Context, method, dataDir, path string, query url.Values, read func(*http.Response) error) error {
 	client := &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			c, err := dial(ctx, dataDir)
@@ -123,7 +170,7 @@ func Get(ctx context.Context, dataDir, path string, query url.Values, into any) 
 		DisableKeepAlives: true,
 	}}
 	u := url.URL{Scheme: "http", Host: "agent", Path: path, RawQuery: query.Encode()}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
 	if err != nil {
 		return fmt.Errorf("control: %w", err)
 	}
@@ -135,12 +182,9 @@ func Get(ctx context.Context, dataDir, path string, query url.Values, into any) 
 		return err
 	}
 	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
+	if res.StatusCode >= http.StatusMultipleChoices {
 		text, _ := io.ReadAll(io.LimitReader(res.Body, 4096))
-		return fmt.Errorf("control: the agent answered %s: %s", res.Status, text)
+		return fmt.Errorf("control: the agent answered %s: %s", res.Status, bytes.TrimSpace(text))
 	}
-	if err := json.NewDecoder(res.Body).Decode(into); err != nil {
-		return fmt.Errorf("control: answer of %s: %w", path, err)
-	}
-	return nil
+	return read(res)
 }

@@ -121,7 +121,7 @@ func (id *Identity) Replace(dataDir string, machine identity.Facts, reason strin
 	next, err := create(dir, State{
 		Station: id.Station, Machine: machine, URLs: id.URLs, CAPin: id.CAPin, Scope: id.Scope,
 		Cosigners: id.Cosigners, Token: id.Token, Pending: true, Reason: reason,
-		Predecessor: id.AgentID, Since: time.Now().UTC(),
+		Predecessor: id.AgentID, Follows: reason, Since: time.Now().UTC(),
 	})
 	if err != nil {
 		return nil, err

@@ -123,3 +123,11 @@ func (id *Identity) SealKeys() ([]string, error) {
 	}
 	return changed, nil
 }
+
+// Cause is why this identity follows another one, "" when it does not.
+func (id *Identity) Cause() string {
+	if id.Predecessor == "" {
+		return ""
+	}
+	return "follows agent " + id.Predecessor + ": " + id.State.Follows
+}

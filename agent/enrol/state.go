@@ -47,6 +47,7 @@ type State struct {
 	Reason      string          `json:"reason,omitempty"`
 	Token       string          `json:"token,omitempty"` // until the agent is admitted, and for a follower on changed hardware
 	Predecessor string          `json:"predecessor,omitempty"`
+	Follows     string          `json:"follows,omitempty"` // why there is a predecessor
 	Since       time.Time       `json:"since"`
 	KeySince    time.Time       `json:"key_since,omitzero"` // when the log key was last changed
 }

@@ -2,9 +2,7 @@ package journal
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -14,7 +12,6 @@ import (
 
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
-	"github.com/linewatch/linewatch/shared/wire"
 )
 
 // Stat is a snapshot of the journal.
@@ -164,6 +161,9 @@ func (j *Journal) Verify(ctx context.Context, progress func(done, total int)) ([
 		}
 		out = append(out, r)
 	}
+	if progress != nil {
+		progress(len(files), len(files))
+	}
 	return out, nil
 }
 
@@ -201,70 +201,4 @@ func verifyAll(p *pages, r *FileReport, ends map[string]evidence.Range) error {
 		ends[id] = w.good
 	}
 	return nil
-}
-
-// Export writes all that is kept into dir: for each log <log id>.json, the
-// registration and newest receipt, and <log id>.segments, the segments as they
-// would be sent. It returns the number of leaves.
-func (j *Journal) Export(ctx context.Context, dir string) (uint64, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return 0, fmt.Errorf("export: %w", err)
-	}
-	var total uint64
-	for _, l := range j.Logs() {
-		n, err := j.exportLog(ctx, dir, l)
-		total += n
-		if err != nil {
-			return total, fmt.Errorf("export %s: %w", l.Origin, err)
-		}
-	}
-	return total, nil
-}
-
-// exported is the .json beside an exported log.
-type exported struct {
-	Registration wire.LogRegistration `json:"registration"`
-	First        uint64               `json:"first"`
-	Size         uint64               `json:"size"`
-	Receipt      string               `json:"receipt,omitempty"`
-}
-
-func (j *Journal) exportLog(ctx context.Context, dir string, l LogInfo) (n uint64, err error) {
-	reg, err := j.Registration(l.ID)
-	if err != nil {
-		return 0, err
-	}
-	j.mu.RLock()
-	note := ""
-	if s := j.logs[l.ID]; s != nil {
-		note = string(s.receipt.note)
-	}
-	j.mu.RUnlock()
-	head, err := json.MarshalIndent(exported{reg, l.Kept, l.Size, note}, "", "  ")
-	if err != nil {
-		return 0, err
-	}
-	if err := os.WriteFile(filepath.Join(dir, l.ID+".json"), append(head, '\n'), 0o600); err != nil {
-		return 0, err
-	}
-	f, err := os.OpenFile(filepath.Join(dir, l.ID+".segments"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = cmp.Or(err, f.Close()) }()
-	for at := l.Kept; at < l.Size && ctx.Err() == nil; {
-		seg, err := j.Next(ctx, l.ID, at, 1<<20)
-		if err != nil || seg == nil {
-			return n, err
-		}
-		body, err := wire.AppendSegment(nil, seg.Header, seg.Leaves)
-		if err != nil {
-			return n, err
-		}
-		if _, err := f.Write(body); err != nil {
-			return n, err
-		}
-		at, n = at+seg.Header.Count, n+uint64(len(seg.Leaves))
-	}
-	return n, ctx.Err()
 }

@@ -62,7 +62,9 @@ type Options struct {
 	Signer crypto.Signer // Ed25519; signs all logs of this agent
 	// Next is the key of a change that may have been cut off: it is taken instead of
 	// Signer when the newest file says that it is in use. Usually nil.
-	Next    crypto.Signer
+	Next crypto.Signer
+	// Reason is why Signer is another key than that of the files; "" = it changed.
+	Reason  string
 	AgentID string // see evidence.AgentID
 	Station string // of the journal's own events
 	Version string // of the program, for metadata.agent

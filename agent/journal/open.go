@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -131,7 +132,7 @@ func (j *Journal) settle() {
 			continue
 		}
 		if last := l.rec.Keys[len(l.rec.Keys)-1]; last.ID != j.keyID {
-			j.report("succession", j.succeed(l, "signing key changed", l.receipt.size))
+			j.report("succession", j.succeed(l, cmp.Or(j.opts.Reason, "signing key changed"), l.receipt.size))
 		} else if l.rec.Copies != nil {
 			l.copyDue = l.size-1 < l.rec.Copies.Count
 			j.report("copying", j.copyRest(l))

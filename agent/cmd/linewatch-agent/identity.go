@@ -20,7 +20,7 @@ import (
 )
 
 func (a *app) enrolCommand() *cobra.Command {
-	var tokenFile string
+	var tokenFile, replace string
 	var wait time.Duration
 	cmd := &cobra.Command{
 		Use: "enrol --token-file FILE", Short: "Make this station's keys and ask the aggregator for admission", Args: cobra.NoArgs,
@@ -30,6 +30,9 @@ func (a *app) enrolCommand() *cobra.Command {
 				return err
 			}
 			id, err := enrol.Load(cfg.DataDir)
+			if err == nil && replace != "" {
+				id, err = a.replace(cmd, cfg, id, replace)
+			}
 			switch {
 			case errors.Is(err, enrol.ErrNotEnrolled):
 				id, err = a.create(cmd, cfg, tokenFile)
@@ -47,8 +50,33 @@ func (a *app) enrolCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&tokenFile, "token-file", "", "file with the token (- for standard input)")
+	cmd.Flags().StringVar(&replace, "replace", "", "why this station needs a new identity in place of the one that it has (\"key compromised\")")
 	cmd.Flags().DurationVar(&wait, "wait", 0, "how long to wait for a person's approval")
 	return cmd
+}
+
+// replace makes a new identity, which names the one before and waits for approval.
+// Events that were not forwarded go on in new logs, which name the old ones.
+func (a *app) replace(cmd *cobra.Command, cfg config.Config, old *enrol.Identity, reason string) (*enrol.Identity, error) {
+	j, err := a.openJournal(cmd.Context(), cfg)
+	if errors.Is(err, journal.ErrLocked) {
+		return nil, errors.New("the agent is running with " + cfg.DataDir + "; stop it first: linewatch-agent stop")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := j.Close(); err != nil {
+		return nil, err
+	}
+	machine, err := identity.Machine(cmd.Context(), cfg.Machine)
+	if err != nil {
+		return nil, err
+	}
+	id, err := old.Replace(cfg.DataDir, machine, reason)
+	if err == nil && !a.json {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s is set aside; on the aggregator, once the new one waits:  linewatch-aggregator agents approve %s --replaces %s\n", old.AgentID, id.AgentID, old.AgentID)
+	}
+	return id, err
 }
 
 // retry uses the token of this call, if there is one: that of the first may have

@@ -20,7 +20,7 @@ import (
 
 func (a *app) journalCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "journal", Short: "Look into the journal of this station"}
-	cmd.AddCommand(a.journalStat(), a.journalTail(), a.journalVerify(), a.journalExport())
+	cmd.AddCommand(a.journalStat(), a.journalTail(), a.journalVerify(), a.journalExport(), a.rotateKey())
 	return cmd
 }
 
@@ -34,6 +34,15 @@ type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
+// withJournal opens the journal of an agent that does not run.
+func (a *app) withJournal(ctx context.Context, cfg config.Config, do func(*journal.Journal) error) error {
+	j, err := a.openJournal(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(j), j.Close())
+}
+
 // from asks the running agent, or opens the journal when none runs.
 func (a *app) from(cmd *cobra.Command, path string, q url.Values, into any, closed func(context.Context, *journal.Journal) error) error {
 	cfg, err := a.config()
@@ -44,11 +53,7 @@ func (a *app) from(cmd *cobra.Command, path string, q url.Values, into any, clos
 	if !errors.Is(err, control.ErrNotRunning) {
 		return err
 	}
-	j, err := a.openJournal(cmd.Context(), cfg)
-	if err != nil {
-		return err
-	}
-	return errors.Join(closed(cmd.Context(), j), j.Close())
+	return a.withJournal(cmd.Context(), cfg, func(j *journal.Journal) error { return closed(cmd.Context(), j) })
 }
 
 func (a *app) journalStat() *cobra.Command {
@@ -92,47 +97,6 @@ func (a *app) journalTail() *cobra.Command {
 		return err
 	}}
 	cmd.Flags().IntVarP(&n, "number", "n", 20, "how many")
-	return cmd
-}
-
-func (a *app) journalVerify() *cobra.Command {
-	return &cobra.Command{Use: "verify", Short: "Hash every file again and open every signature", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		var files []journal.FileReport
-		err := a.from(cmd, "/journal/verify", nil, &files, func(ctx context.Context, j *journal.Journal) (err error) {
-			files, err = j.Verify(ctx, nil)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		return a.showFiles(cmd, files)
-	}}
-}
-
-func (a *app) journalExport() *cobra.Command {
-	var dir string
-	cmd := &cobra.Command{Use: "export --dir DIR", Short: "Write what is kept as segments, for a USB stick", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		if dir == "" {
-			return cli.Usage("--dir DIR is needed")
-		}
-		cfg, err := a.config()
-		if err != nil {
-			return err
-		}
-		j, err := a.openJournal(cmd.Context(), cfg)
-		if errors.Is(err, journal.ErrLocked) {
-			return fmt.Errorf("%w: stop the agent first (linewatch-agent stop)", err)
-		}
-		if err != nil {
-			return err
-		}
-		n, err := j.Export(cmd.Context(), dir)
-		if err == nil {
-			fmt.Fprintf(cmd.OutOrStdout(), "%d leaves in %s\n", n, dir)
-		}
-		return errors.Join(err, j.Close())
-	}}
-	cmd.Flags().StringVar(&dir, "dir", "", "folder to write")
 	return cmd
 }
 

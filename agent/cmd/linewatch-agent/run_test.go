@@ -75,7 +75,9 @@ func TestCommandsOnARunningAndOnAStoppedAgentShowTheSame(t *testing.T) {
 	require.Contains(t, s.ok("journal", "verify"), "good")
 	require.Contains(t, s.ok("signals"), "SOURCE")
 	require.JSONEq(t, "[]", s.ok("signals", "--json"))
-	s.fails(cli.ExitFailed, []string{"journal", "export", "--dir", s.path("out")}, "in use", "stop the agent")
+	require.Contains(t, s.ok("journal", "export", "--dir", s.path("while-running")), "leaves in")
+	s.fails(cli.ExitFailed, []string{"journal", "export", "--dir", s.path("while-running")}, "there already", "empty folder")
+	require.True(t, json.Valid([]byte(s.ok("journal", "verify", "--json"))))
 	s.fails(cli.ExitFailed, []string{"prepare-image"}, "running", "stop it first")
 	s.fails(cli.ExitFailed, []string{"prepare-image", "--force"}, "running", "stop it first")
 	s.fails(cli.ExitFailed, []string{"run"}, "in use", s.path("data"))
@@ -87,7 +89,10 @@ func TestCommandsOnARunningAndOnAStoppedAgentShowTheSame(t *testing.T) {
 	require.Contains(t, s.ok("journal", "verify"), "good")
 	require.True(t, json.Valid([]byte(s.ok("journal", "stat", "--json"))))
 	require.True(t, json.Valid([]byte(s.ok("journal", "verify", "--json"))))
-	require.Contains(t, s.ok("journal", "export", "--dir", s.path("out")), "leaves in")
+	var out exported
+	require.NoError(t, json.Unmarshal([]byte(s.ok("journal", "export", "--dir", s.path("out"), "--json")), &out))
+	require.Positive(t, out.Leaves)
+	require.Equal(t, s.path("out"), out.Dir)
 	s.fails(cli.ExitFailed, []string{"status"}, "not running", s.path("data"))
 	require.NotContains(t, log.String(), "PRIVATE")
 }
@@ -136,4 +141,61 @@ func TestATooLongDataDirRecordsAndSaysWhatIsMissing(t *testing.T) {
 	s.fails(cli.ExitFailed, []string{"prepare-image", "--force"}, "running")
 	require.Equal(t, cli.ExitOK, stop(), "it records without a control channel and stops well")
 	require.Contains(t, s.ok("journal", "tail"), "audit.stopped")
+}
+
+func TestTheLogKeyIsChangedOnARunningAndOnAStoppedAgentAndTheLogsGoOn(t *testing.T) {
+	s := newStation(t).enrolled()
+	_, stop := s.start()
+	s.until("it forwards", func(st agent.Status) bool { return st.Forward.Connected && st.Backlog == 0 })
+	before := s.status()
+	var change agent.KeyChange
+	require.NoError(t, json.Unmarshal([]byte(s.ok("journal", "rotate-key", "--reason", "test", "--json")), &change))
+	require.Equal(t, before.Key.Fingerprint, change.Previous)
+	s.until("the aggregator follows", func(st agent.Status) bool {
+		return st.Backlog == 0 && st.Key.Fingerprint == change.Fingerprint && st.Forward.Error == ""
+	})
+	require.Equal(t, before.Logs[0].Origin, s.status().Logs[0].Origin, "the same log")
+	require.Equal(t, cli.ExitOK, stop())
+
+	second := s.ok("journal", "rotate-key")
+	require.Contains(t, second, "before           "+change.Fingerprint)
+	s.fails(cli.ExitFailed, []string{"journal", "rotate-key"}, "not confirmed by the aggregator yet")
+	_, stop = s.start()
+	s.until("the aggregator follows again", func(st agent.Status) bool { return st.Backlog == 0 && st.Forward.Error == "" })
+	require.Len(t, s.status().Logs, len(before.Logs), "no log was succeeded")
+	require.Contains(t, s.ok("journal", "tail"), "log.key")
+	require.Contains(t, s.ok("journal", "verify"), "good")
+	require.Equal(t, cli.ExitOK, stop())
+}
+
+func TestACompromisedStationGoesOnUnderANewIdentityAndNewLogsThatNameTheOldOnes(t *testing.T) {
+	s := newStation(t).enrolled()
+	before, err := enrol.Load(s.path("data"))
+	require.NoError(t, err)
+	_, stop := s.start()
+	s.until("it forwards", func(st agent.Status) bool { return st.Forward.Connected && st.Backlog == 0 })
+	old := s.status().Logs[0].Origin
+	s.fails(cli.ExitFailed, []string{"enrol", "--replace", "key compromised"}, "stop it first")
+	require.Equal(t, cli.ExitOK, stop())
+
+	s.office.Pending(true)
+	require.Contains(t, s.ok("enrol", "--replace", "key compromised"), "--replaces "+before.AgentID)
+	asked := s.office.Asked()
+	require.Equal(t, before.AgentID, asked[len(asked)-1].Predecessor)
+	require.Equal(t, "key compromised", asked[len(asked)-1].Reason)
+	s.office.Pending(false)
+	_, stop = s.start()
+	s.until("it forwards as the new one", func(st agent.Status) bool {
+		return st.AgentID != before.AgentID && st.Forward.Connected && st.Backlog == 0
+	})
+	found := false
+	for _, origin := range s.office.Aggregator.Origins() {
+		reg := s.office.Aggregator.Registration(origin)
+		if strings.Contains(origin, s.status().AgentID) && reg.Predecessor == old {
+			found = true
+			require.Contains(t, reg.Reason, "key compromised")
+		}
+	}
+	require.True(t, found, "a log of the new agent names the old log")
+	require.Equal(t, cli.ExitOK, stop())
 }

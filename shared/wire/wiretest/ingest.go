@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"slices"
 
+	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
 	"github.com/linewatch/linewatch/shared/wire"
 )
@@ -136,9 +139,27 @@ func (a *Aggregator) commit(l *storedLog, s *wire.Segment, tree evidence.Range) 
 		l.leaves = append(l.leaves, s.Leaves[l.tree.End-s.First:]...)
 	}
 	l.tree = tree
+	l.obey(s)
 	l.history = append(l.history, commit{size: tree.End, tree: tree.Clone(), note: note, receipt: receipt})
 	a.notify()
 	return nil
+}
+
+// obey follows a leaf log.key at the end of a segment: larger sizes are signed by
+// the key that it names.
+func (l *storedLog) obey(s *wire.Segment) {
+	if len(s.Leaves) == 0 {
+		return
+	}
+	e, _, err := event.Parse(s.Leaves[len(s.Leaves)-1])
+	var data struct{ Origin, PublicKey string }
+	if err != nil || e.Type != event.TypeLogKey || json.Unmarshal(e.Data, &data) != nil || data.Origin != s.Origin {
+		return
+	}
+	if key, err := base64.StdEncoding.DecodeString(data.PublicKey); err == nil && len(key) == ed25519.PublicKeySize {
+		l.keys[len(l.keys)-1].Last = s.End()
+		l.keys = append(l.keys, evidence.KeyRange{Key: key, After: s.End()})
+	}
 }
 
 // result answers with the newest size, root and receipt, or with the faulty ones.
