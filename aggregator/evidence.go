@@ -75,7 +75,11 @@ func (a *Aggregator) ownWitness() (http.Handler, error) {
 	if len(a.Config.WitnessFor) == 0 {
 		return nil, nil
 	}
-	key, err := identity.LoadOrNewSigningKey(filepath.Join(a.Config.DataDir, dirKeys, fileWitness))
+	keyFile, stateFile := filepath.Join(a.Config.DataDir, dirKeys, fileWitness), filepath.Join(a.Config.DataDir, dirKeys, fileWitnessState)
+	if err := protocol.Fresh(keyFile, stateFile); err != nil {
+		return nil, err
+	}
+	key, err := identity.LoadOrNewSigningKey(keyFile)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +92,7 @@ func (a *Aggregator) ownWitness() (http.Handler, error) {
 		keys[f.Instance] = append(keys[f.Instance], evidence.KeyRange{Key: pub})
 	}
 	return protocol.New(protocol.Options{
-		Name: WitnessName(a.Config.Instance), Key: key, File: filepath.Join(a.Config.DataDir, dirKeys, fileWitnessState),
+		Name: WitnessName(a.Config.Instance), Key: key, File: stateFile,
 		Keys: protocol.Ledgers(keys),
 	})
 }

@@ -68,6 +68,9 @@ type Witness struct {
 // maxLogs bounds the logs that a witness remembers.
 const maxLogs = 10_000
 
+// stateHeader begins the state, so that an empty file is not taken for one.
+const stateHeader = "linewatch-witness-state@v1\n\n"
+
 // New opens the state of a witness; a file that is not there is begun.
 func New(o Options) (*Witness, error) {
 	if o.Now == nil {
@@ -76,19 +79,38 @@ func New(o Options) (*Witness, error) {
 	w := &Witness{opts: o, state: map[string]evidence.Checkpoint{}}
 	text, err := os.ReadFile(o.File)
 	if errors.Is(err, fs.ErrNotExist) {
-		return w, nil
+		return w, w.write(w.state)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("witness: %w", err)
 	}
-	for part := range bytes.SplitSeq(bytes.TrimSuffix(text, []byte("\n\n")), []byte("\n\n")) {
+	rest, ok := bytes.CutPrefix(text, []byte(stateHeader))
+	damaged := func(err error) error {
+		return fmt.Errorf("witness: state %s is damaged (%w); a witness without its memory must not go on under its key", o.File, err)
+	}
+	if !ok {
+		return nil, damaged(errors.New("first line"))
+	}
+	for len(rest) > 0 {
+		part, after, ok := bytes.Cut(rest, []byte("\n\n"))
 		c, err := evidence.ParseCheckpoint(append(bytes.Clone(part), '\n'))
-		if err != nil {
-			return nil, fmt.Errorf("witness: state %s is damaged (%w); a witness without its memory must not go on under its key", o.File, err)
+		if err != nil || !ok {
+			return nil, damaged(errors.Join(err, errors.New("a checkpoint")))
 		}
-		w.state[c.Origin] = c
+		w.state[c.Origin], rest = c, after
 	}
 	return w, nil
+}
+
+// Fresh refuses the file of a key that is there while the state's is not: a
+// witness that forgot what it confirmed must not go on under its key.
+func Fresh(key, state string) error {
+	_, keyErr := os.Stat(key)
+	_, stateErr := os.Stat(state)
+	if keyErr == nil && errors.Is(stateErr, fs.ErrNotExist) {
+		return fmt.Errorf("witness: %s is there, but %s is not: a witness that forgot what it confirmed must not go on under its key; take a new key (move %s away), or put %s where it was", key, state, key, state)
+	}
+	return nil
 }
 
 // Add cosigns the checkpoint of a request if it extends what the witness cosigned
@@ -148,14 +170,22 @@ func (w *Witness) remember(c evidence.Checkpoint) error {
 	}
 	next := maps.Clone(w.state)
 	next[c.Origin] = c
-	var text []byte
-	for _, origin := range slices.SortedFunc(maps.Keys(next), strings.Compare) {
-		text = append(append(text, next[origin].Body()...), '\n')
+	if err := w.write(next); err != nil {
+		return err
+	}
+	w.state = next
+	return nil
+}
+
+// write puts the state on disk, whole or not at all.
+func (w *Witness) write(state map[string]evidence.Checkpoint) error {
+	text := []byte(stateHeader)
+	for _, origin := range slices.SortedFunc(maps.Keys(state), strings.Compare) {
+		text = append(append(text, state[origin].Body()...), '\n')
 	}
 	if err := durable.WriteFile(w.opts.File, text, 0o600); err != nil {
 		return fmt.Errorf("witness: state: %w", err)
 	}
-	w.state = next
 	return nil
 }
 

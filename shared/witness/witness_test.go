@@ -124,16 +124,24 @@ func TestAWitnessWithADamagedOrUnwritableMemoryDoesNotCosign(t *testing.T) {
 	require.NoError(t, err)
 	good, err := os.ReadFile(file)
 	require.NoError(t, err)
-	for _, bad := range [][]byte{good[:len(good)-10], bytes.Replace(good, []byte("\n5\n"), []byte("\nx\n"), 1), []byte("nothing")} {
+	for _, bad := range [][]byte{nil, good[:len(good)-10], good[:len(good)-1], bytes.Replace(good, []byte("\n5\n"), []byte("\nx\n"), 1), []byte("nothing")} {
 		require.NoError(t, os.WriteFile(file, bad, 0o600))
 		_, err := witness.New(witness.Options{Name: "w1", Key: key("w1"), File: file, Keys: follows})
 		require.ErrorContains(t, err, "damaged")
 	}
-	w := open(t, filepath.Join(dir, "no", "such", "folder"))
+	sub := filepath.Join(dir, "sub")
+	require.NoError(t, os.Mkdir(sub, 0o700))
+	w := open(t, filepath.Join(sub, "state"))
+	require.NoError(t, os.RemoveAll(sub))
 	_, err = w.Add(h.request(0, 5))
-	require.Error(t, err)
+	require.Error(t, err, "what is not on disk is not cosigned")
 	_, ok := w.Newest(origin)
 	require.False(t, ok)
+	keyFile := filepath.Join(dir, "key")
+	require.NoError(t, witness.Fresh(keyFile, filepath.Join(dir, "none")))
+	require.NoError(t, os.WriteFile(keyFile, nil, 0o600))
+	require.ErrorContains(t, witness.Fresh(keyFile, filepath.Join(dir, "none")), "forgot")
+	require.NoError(t, witness.Fresh(keyFile, file))
 }
 
 func TestTheAnswersOverHTTPAreThoseOfTheStandard(t *testing.T) {

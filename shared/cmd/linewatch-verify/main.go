@@ -25,6 +25,8 @@ const (
 
 const usage = `linewatch-verify [--trust FILE] [--json] PROOF|BUNDLE|DIRECTORY...
 
+       linewatch-verify witness --help
+
 Checks evidence offline. PROOF is the .tlog-proof file of one event, BUNDLE a
 collection of proofs and logs, DIRECTORY holds files of both kinds, "-" is the
 standard input.
@@ -32,9 +34,13 @@ standard input.
 Keys in the evidence are never believed. The trust file names those that are, as
 printed at enrolment or published by the plant, one a line:
 
-  cosigner <name> <base64 key>                  an aggregator or a witness
+  ledger <instance> <base64 key>                an aggregator's own logs, and the
+                                                stations that they admit
+  witness <name> <base64 key>                   who must have seen that ledger,
+  quorum <number>                               and how many of them
   station <agent id> <base64 key or SHA-256>    a station
   log <origin> <base64 key> <after> <last>      a key of one log and its sizes
+  cosigner <name> <base64 key>                  whose word alone is enough
 
 Exit codes: 0 all holds and is anchored in the trust file; 1 something does not
 hold; 2 all agrees with itself, but is not anchored: whoever made it may have made
@@ -47,6 +53,9 @@ func main() {
 }
 
 func run(args []string, in io.Reader, out, errOut io.Writer) int {
+	if len(args) > 0 && args[0] == "witness" {
+		return runWitness(args[1:], out, errOut)
+	}
 	flags := flag.NewFlagSet("linewatch-verify", flag.ContinueOnError)
 	flags.SetOutput(errOut)
 	flags.Usage = func() { fmt.Fprint(errOut, usage); flags.PrintDefaults() }
