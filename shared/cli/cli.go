@@ -57,7 +57,7 @@ func Run(root *cobra.Command, args []string, in io.Reader, out, errOut io.Writer
 	root.SetErr(errOut)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &ExitError{ExitUsage, err} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return Usage("%w; see %s --help", err, cmd.CommandPath()) })
 	strict(root)
 	err := root.ExecuteContext(ctx)
 	if err == nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/linewatch/linewatch/agent/config"
 	"github.com/linewatch/linewatch/agent/control"
 	"github.com/linewatch/linewatch/agent/enrol"
+	"github.com/linewatch/linewatch/agent/journal"
 	"github.com/linewatch/linewatch/agent/service"
 	"github.com/linewatch/linewatch/shared/cli"
 	"github.com/linewatch/linewatch/shared/version"
@@ -68,10 +69,14 @@ func (a *app) config() (config.Config, error) {
 	return cfg, nil
 }
 
-// hint adds the command that enrols, with the file in use, where it is missing.
+// hint adds to an error of run what to do: the command that enrols, with the file
+// in use, or whom to look at.
 func (a *app) hint(err error) error {
 	if errors.Is(err, enrol.ErrNotEnrolled) {
 		return fmt.Errorf("%w: run linewatch-agent enrol --config %s --token-file FILE", err, a.file)
+	}
+	if errors.Is(err, journal.ErrLocked) {
+		return fmt.Errorf("%w: the agent is running already (linewatch-agent status)", err)
 	}
 	return err
 }

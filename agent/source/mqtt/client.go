@@ -198,7 +198,7 @@ func withRemedy(err error) error {
 func refused(err error) (refusal, bool) {
 	if unknown, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return untrusted(unknown.Cert, "its certificate is signed by an unknown authority",
-			"name the authority's certificate under tls.ca"), true
+			"name the authority's certificate: tls.ca in agent.yaml, --ca for mqtt sniff"), true
 	}
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
 		return untrusted(invalid.Cert, invalid.Error(), "renew the broker's certificate, check the station's clock"), true

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"path/filepath"
 	"strings"
 
 	"github.com/gopcua/opcua/ua"
@@ -65,10 +66,21 @@ func (e *engine) trusted(offer *ua.EndpointDescription) ([]byte, error) {
 		if _, err := e.store.Reject(offer.ServerCertificate); err != nil {
 			e.log.Warn("refused certificate not kept", "error", err)
 		}
-		reason = fmt.Sprintf("the server's certificate is not trusted (%q, SHA-256 %s): compare it, then run: linewatch-agent opcua trust %s",
-			refused.Certificate.Subject.CommonName, pki.Fingerprint(refused.Certificate.Raw), e.plan.cfg.Endpoint)
+		reason = fmt.Sprintf("the server's certificate is not trusted (%q, SHA-256 %s): compare it, then run: linewatch-agent opcua trust %s --pki %s",
+			refused.Certificate.Subject.CommonName, pki.Fingerprint(refused.Certificate.Raw), e.plan.cfg.Endpoint, argument(e.store.Dir()))
 	}
 	return nil, &refusal{reason: reason, err: refused}
+}
+
+// argument is a path as it is typed into a command line.
+func argument(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	if strings.ContainsAny(path, " \t") {
+		return `"` + path + `"`
+	}
+	return path
 }
 
 // recheck looks again at a certificate in use before each reconnect: trust may

@@ -110,7 +110,7 @@ func untilTrusted(t *testing.T, server *line) {
 	sink := newRecord()
 	s := run(t, secured(t, server.Endpoint, "Basic256Sha256", "SignAndEncrypt", "press-secret"), Options{PKI: dir}, sink)
 	reason := refused(t, s)
-	require.Contains(t, reason, "linewatch-agent opcua trust "+server.Endpoint)
+	require.Contains(t, reason, "linewatch-agent opcua trust "+server.Endpoint+" --pki /")
 	sink.until(t, "the event", func() bool { return len(sink.occurrences("certificate.invalid")) == 1 })
 	data := sink.occurrences("certificate.invalid")[0].Occurrence.Data
 	require.Equal(t, "unknown", data["reason"])

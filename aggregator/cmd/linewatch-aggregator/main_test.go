@@ -148,7 +148,10 @@ func TestTokensAreMadeListedAndRevoked(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"https://127.0.0.1:8444"}, token.URLs)
 	require.NotEmpty(t, token.CAPin)
-	s.fails(cli.ExitFailed, []string{"token", "agent"}, "scope")
+	s.fails(cli.ExitUsage, []string{"token", "agent"}, "--scope is needed")
+	s.fails(cli.ExitUsage, []string{"token", "agent", "--scope", "**", "--uses", "0"}, "-1 for any number")
+	s.fails(cli.ExitUsage, []string{"token", "agent", "--scope", "**", "--uses", "-5"}, "-1 for any number")
+	s.fails(cli.ExitUsage, []string{"user", "disable", "--name", "anna"}, "unknown flag", "user disable --help")
 	s.fails(cli.ExitUsage, []string{"token", "agent", "--scope", "Hamburg/**"}, "matches no station")
 	s.fails(cli.ExitUsage, []string{"token", "api", "--role", "viewer", "--scope", "a//b"}, "matches no station")
 	var api struct{ Token string }

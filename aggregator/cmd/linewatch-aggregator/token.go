@@ -47,6 +47,12 @@ func (a *app) tokenAgent() *cobra.Command {
 		Use: "agent --scope 'hamburg/body/**'", Short: "Token with which agents enrol; printed once", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			spec.Valid = time.Duration(valid)
+			if len(spec.Scope) == 0 && assign == "" {
+				return cli.Usage("--scope is needed: the stations that the agents may speak for, such as 'hamburg/body/**'")
+			}
+			if spec.Uses != -1 && spec.Uses < 1 {
+				return cli.Usage("--uses %d: 1 or more agents, or -1 for any number", spec.Uses)
+			}
 			if err := checkScope(spec.Scope); err != nil {
 				return err
 			}
