@@ -177,10 +177,20 @@ func (p *Pipeline) summarise(ctx context.Context) {
 // Emit records an event of the agent itself (start, stop, configuration) and
 // returns when it is durable. Data is event_data; severity nil is the catalogue's.
 func (p *Pipeline) Emit(ctx context.Context, typ string, severity *event.Severity, data map[string]any) error {
+	return p.EmitBy(ctx, "", "", typ, severity, data)
+}
+
+// EmitBy is Emit for what a person did at a station: user is a clear name, of which the
+// event has the pseudonym. Station "" is the agent's.
+func (p *Pipeline) EmitBy(ctx context.Context, station, user, typ string, severity *event.Severity, data map[string]any) error {
 	b := builder{o: &p.o, now: p.o.Now()}
-	b.occurrence(&source.Reading{
-		ReceivedAt: b.now, Occurrence: &source.Occurrence{Type: typ, Severity: severity, Data: data},
-	})
+	r := &source.Reading{
+		ReceivedAt: b.now, User: user, Occurrence: &source.Occurrence{Type: typ, Severity: severity, Data: data},
+	}
+	if station != "" {
+		r.Point = &source.Point{Kind: "agent", Station: station}
+	}
+	b.occurrence(r)
 	if len(b.leaves) == 0 {
 		return fmt.Errorf("emit %s: %w", typ, errors.Join(b.failed...))
 	}
