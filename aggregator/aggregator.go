@@ -20,6 +20,7 @@ import (
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/aggregator/store/postgres"
 	"github.com/linewatch/linewatch/aggregator/store/sqlite"
+	"github.com/linewatch/linewatch/aggregator/vault"
 	"github.com/linewatch/linewatch/aggregator/witness"
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
@@ -50,6 +51,7 @@ type Aggregator struct {
 	CA         *identity.CA
 	Pseudonyms *enrol.Pseudonyms
 	Witnesses  *witness.Keeper
+	Vault      *vault.Vault
 
 	cosigner evidence.CosignerKey
 	key      ed25519.PrivateKey
@@ -123,8 +125,12 @@ func (a *Aggregator) openParts(ctx context.Context, ledgerKey ed25519.PrivateKey
 	if err := a.openWitnesses(); err != nil {
 		return err
 	}
+	if err := a.openVault(ctx); err != nil {
+		return err
+	}
 	a.Enrol, err = enrol.New(enrol.Options{
 		Store: a.Store, Ledger: a.Ledger, CA: a.CA, Pseudonyms: a.Pseudonyms, Cosigners: a.wireCosigners(), URLs: cfg.Agents.URLs, Logger: a.log,
+		Sealing: a.Vault.Public, Destroyed: a.Vault.Destroyed,
 	})
 	return err
 }

@@ -73,7 +73,7 @@ func (a *Aggregator) Check(ctx context.Context) (Report, error) {
 
 // Rebuild makes the read model anew from the evidence.
 func (a *Aggregator) Rebuild(ctx context.Context, progress func(done, total uint64)) error {
-	return a.Store.Rebuild(ctx, project.Project, progress)
+	return a.Store.Rebuild(ctx, a.projector(), progress)
 }
 
 // Verify walks the whole store: every segment hashed again, every signature and

@@ -20,7 +20,6 @@ import (
 	"github.com/linewatch/linewatch/aggregator/fleet"
 	"github.com/linewatch/linewatch/aggregator/ingest"
 	"github.com/linewatch/linewatch/aggregator/live"
-	"github.com/linewatch/linewatch/aggregator/project"
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/aggregator/web"
 	"github.com/linewatch/linewatch/shared/event"
@@ -98,13 +97,13 @@ type parts struct {
 }
 
 func (a *Aggregator) parts() (*parts, error) {
-	fl, err := fleet.New(fleet.Options{Store: a.Store, Ledger: a.Ledger, Admission: a.Enrol, Cosigners: a.wireCosigners(), Logger: a.log})
+	fl, err := fleet.New(fleet.Options{Store: a.Store, Ledger: a.Ledger, Admission: a.Enrol, Cosigners: a.wireCosigners(), Destroyed: a.Vault.Destroyed, Sealing: a.Vault.Public, Logger: a.log})
 	if err != nil {
 		return nil, err
 	}
 	in, err := ingest.New(ingest.Options{
-		Store: a.Store, Ledger: a.Ledger, Identity: a.Enrol, CosignerName: a.cosigner.Name, Cosigner: a.key, Project: project.Project,
-		Offsets: fl, Agents: a.Store.Agent, Parts: []ingest.Part{a.Enrol, fl}, Logger: a.log,
+		Store: a.Store, Ledger: a.Ledger, Identity: a.Enrol, CosignerName: a.cosigner.Name, Cosigner: a.key, Project: a.projector(), Learn: a.Vault.Learn,
+		Offsets: fl, Agents: a.Store.Agent, Parts: []ingest.Part{a.Enrol, fl, listPart{a}}, Logger: a.log,
 	})
 	if err != nil {
 		return nil, err
@@ -126,7 +125,7 @@ func (a *Aggregator) parts() (*parts, error) {
 			return w.Next, w.Begin
 		}},
 		Web: web.Handler(), WebBuilt: web.Built(), Plant: a.Config.Plant, TimeZone: a.Config.TimeZone, Version: version.String(), Log: a.log,
-		Ingest: in.Metrics.Each, Pseudonym: a.Pseudonym, Evidence: a.evidenceOf(), Witness: own,
+		Ingest: in.Metrics.Each, Pseudonym: a.Pseudonym, Evidence: a.evidenceOf(), Witness: own, Sealed: a.sealedFields(),
 	})
 	if err != nil {
 		return nil, err

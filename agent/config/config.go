@@ -19,6 +19,7 @@ type Config struct {
 	Quality    map[string]Characteristic `yaml:"quality" doc:"characteristics of parts that have control charts, by name"`
 	Alerting   Alerting                  `yaml:"alerting" doc:"when what the detectors find becomes an alert"`
 	Detection  Detection                 `yaml:"detection" doc:"watching of all signals, and what the plant is doing"`
+	Sealing    []SealRule                `yaml:"sealing" doc:"fields that are sealed (encrypted for the aggregator) beside those of the catalogue, or that are not: see docs/privacy.md"`
 	Log        Log                       `yaml:"log" doc:"the program's own log output"`
 
 	// Dir is the folder of the file; relative paths count from it.

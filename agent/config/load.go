@@ -106,6 +106,7 @@ func (c *Config) Validate(r *conf.Report) {
 		c.MQTT[i].validate(r, fmt.Sprintf("mqtt[%d]", i), seen, c.Levels)
 	}
 	c.checkClients(r)
+	c.validateSealing(r)
 	for name, s := range c.Signals {
 		s.validate(r, "signals."+name)
 	}

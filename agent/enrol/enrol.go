@@ -126,7 +126,7 @@ func (id *Identity) Replace(dataDir string, machine identity.Facts, reason strin
 	if err != nil {
 		return nil, err
 	}
-	for name, mode := range map[string]os.FileMode{"ca.pem": 0o644, "pseudonyms.json": 0o600} {
+	for name, mode := range map[string]os.FileMode{"ca.pem": 0o644, "pseudonyms.json": 0o600, fileSealing: 0o600, fileDestroyed: 0o600} {
 		text, err := os.ReadFile(id.path(name))
 		if errors.Is(err, os.ErrNotExist) {
 			continue
@@ -244,6 +244,11 @@ func (id *Identity) admit(res wire.EnrolResponse) error {
 	}
 	if len(res.Pseudonyms) > 0 {
 		if err := id.SavePseudonyms(res.Pseudonyms); err != nil {
+			return err
+		}
+	}
+	if res.Sealing != "" {
+		if err := id.SaveSealing(res.Sealing); err != nil {
 			return err
 		}
 	}

@@ -62,18 +62,20 @@ type Options struct {
 	Cosigners []evidence.CosignerKey
 	Evidence  Evidence
 	// Witness answers /witness/add-checkpoint; nil: this aggregator is no witness.
-	Witness http.Handler
-	Web       http.Handler // the web application
-	WebBuilt  bool
-	Plant     string // name shown to people
-	TimeZone  string // IANA name of the plant's time zone
-	Version   string
-	Log       *slog.Logger
+	Witness  http.Handler
+	Web      http.Handler // the web application
+	WebBuilt bool
+	Plant    string // name shown to people
+	TimeZone string // IANA name of the plant's time zone
+	Version  string
+	Log      *slog.Logger
 	// Ingest calls its argument with the name and value of each counter of the
 	// agents' listener, for /metrics.
 	Ingest func(f func(name string, value float64))
 	// Pseudonym turns a clear user name into a pseudonym; "" when there is no key.
 	Pseudonym func(ctx context.Context, name string) string
+	// Sealed opens sealed fields; without its functions none are.
+	Sealed SealedFields
 }
 
 // Limits of the people's listener.

@@ -35,7 +35,9 @@ type Stored struct {
 	ReceivedAt    time.Time       `json:"received_at"`
 	ClockOffsetMS int64           `json:"clock_offset_ms" doc:"the aggregator's clock minus the station's"`
 	Problems      []event.Problem `json:"problems"`
-	Opened        map[string]any  `json:"opened" doc:"sealed fields that the caller may read"`
+	Opened        map[string]any  `json:"opened" doc:"values of sealed fields by path, where they were asked for (open=true) and the caller may read them"`
+	// Sealed is filled in for one event, and for lists when open was asked for.
+	Sealed map[string]SealedField `json:"sealed,omitempty" doc:"state of the sealed fields by path"`
 }
 
 // Event is one event as it is shown: the parsed leaf loses its bytes, /proof has them.
@@ -111,10 +113,14 @@ type listInput struct {
 	Order string `query:"order" enum:"time,arrival" default:"time"`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 	After string `query:"after" maxLength:"2000" doc:"next of the page before"`
+	Open  bool   `query:"open" doc:"open the sealed fields that you may read; it is recorded who did"`
+
+	Sealed []string `query:"sealed,explode" maxItems:"4" doc:"path:value, such as event_data.device:HMI-4: events with this value in a sealed field; for those who may open all sealed fields"`
 }
 
-type oneInput struct {
-	ID string `path:"id" maxLength:"64"`
+type openInput struct {
+	ID   string `path:"id" maxLength:"64"`
+	Open bool   `query:"open" doc:"open the sealed fields that you may read; it is recorded who did"`
 }
 
 type aroundInput struct {
@@ -157,6 +163,12 @@ func (s *Server) events(ctx context.Context, in *listInput) (*answer[Events], er
 	if err != nil {
 		return nil, err
 	}
+	if err := s.people(ctx, who, &q); err != nil {
+		return nil, err
+	}
+	if q.Blind, err = s.sealedTerms(who, in.Sealed); err != nil {
+		return nil, err
+	}
 	q.ByArrival, q.Limit, q.After = in.Order == "arrival", min(limit, maxPage), after
 	page, err := s.Store.Events(ctx, q)
 	if err != nil {
@@ -167,10 +179,15 @@ func (s *Server) events(ctx context.Context, in *listInput) (*answer[Events], er
 		return nil, s.failed(ctx, "count", err)
 	}
 	out.CountCapped = out.Count >= countCap
+	if in.Open {
+		if err := s.unseal(ctx, who, true, page.Rows, out.Events); err != nil {
+			return nil, err
+		}
+	}
 	if len(page.Rows) > defaultPage*2 {
-		s.accessedNow(ctx, who, out.Query, purposeExport, len(page.Rows))
+		s.accessedNow(ctx, who, s.clean(ctx, out.Query), purposeExport, len(page.Rows))
 	} else {
-		s.accessed(ctx, who, in.Q, len(page.Rows))
+		s.accessed(ctx, who, s.clean(ctx, in.Q), len(page.Rows))
 	}
 	return &answer[Events]{out}, nil
 }
@@ -239,7 +256,7 @@ func (s *Server) histogram(ctx context.Context, in *histogramInput) (*answer[His
 		return nil, err
 	}
 	now := time.Now()
-	s.accessed(ctx, who, in.Q, 0) // counts, no event
+	s.accessed(ctx, who, s.clean(ctx, in.Q), 0) // counts, no event
 	if in.To.IsZero() {
 		in.To = now
 	}
@@ -256,6 +273,9 @@ func (s *Server) histogram(ctx context.Context, in *histogramInput) (*answer[His
 	n = max(1, min(n, int(min(in.To.Sub(in.From).Milliseconds(), int64(n))))) // a step has at least a millisecond
 	q, err := restrict(who, in.Q, now)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.people(ctx, who, &q); err != nil {
 		return nil, err
 	}
 	buckets, err := s.Store.Histogram(ctx, q, in.From, in.To, n)
@@ -294,13 +314,17 @@ func (s *Server) rows(ctx context.Context, id string) (rights.Principal, []store
 	return who, rows, nil
 }
 
-func (s *Server) event(ctx context.Context, in *oneInput) (*answer[EventDetail], error) {
+func (s *Server) event(ctx context.Context, in *openInput) (*answer[EventDetail], error) {
 	who, rows, err := s.rows(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
 	s.accessed(ctx, who, "id:"+rows[0].ID, len(rows))
-	return &answer[EventDetail]{EventDetail{shown(&rows[0]), shownAll(rows[1:])}}, nil
+	list := shownAll(rows)
+	if err := s.unseal(ctx, who, in.Open, rows, list); err != nil {
+		return nil, err
+	}
+	return &answer[EventDetail]{EventDetail{list[0], list[1:]}}, nil
 }
 
 // near returns the n nearest rows before (side < 0) or after a row that the caller

@@ -17,6 +17,8 @@ type Config struct {
 	Witnesses  []Witness  `yaml:"witnesses" doc:"who cosigns the checkpoints of this aggregator's own logs, each minute; one that is away holds nothing up"`
 	WitnessFor []Followed `yaml:"witness_for" doc:"other aggregators for which this one is a witness, at /witness/add-checkpoint of the people's listener"`
 
+	Vault Vault `yaml:"vault" doc:"keys of sealed fields"`
+
 	// Dir is the folder of the file; relative paths count from it.
 	Dir string `yaml:"-"`
 }

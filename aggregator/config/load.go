@@ -75,6 +75,7 @@ func (c *Config) Validate(r *conf.Report) {
 		}
 	}
 	c.validateWitnesses(r)
+	c.validateVault(r)
 	switch c.Log.Level {
 	case "debug", "info", "warn", "error":
 	default:

@@ -344,10 +344,17 @@ func (s *Service) response(a store.Agent) (wire.EnrolResponse, error) {
 	if err != nil {
 		return wire.EnrolResponse{}, err
 	}
-	return wire.EnrolResponse{
+	out := wire.EnrolResponse{
 		AgentID: a.ID, Certificate: string(a.Certificate), CA: string(s.opts.CA.PEM()),
 		URLs: s.opts.URLs, Scope: a.Scope, Cosigners: s.opts.Cosigners, Pseudonyms: keys,
-	}, nil
+	}
+	if s.opts.Sealing != nil {
+		out.Sealing = s.opts.Sealing()
+	}
+	if s.opts.Destroyed != nil {
+		out.Destroyed = s.opts.Destroyed()
+	}
+	return out, nil
 }
 
 // PseudonymKeys are the keys that an agent's user names need now.

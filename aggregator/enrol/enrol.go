@@ -57,6 +57,10 @@ type Options struct {
 	Pseudonyms *Pseudonyms // nil: no keys are handed out
 	Cosigners  []wire.Cosigner
 	URLs       []string // of the agents' listener, for agents
+	// Sealing is the key that agents seal for, Destroyed the newest list of destroyed
+	// data keys; nil: none.
+	Sealing   func() string
+	Destroyed func() wire.Destroyed
 	// Changed is told the id of a log whose state changed; may be nil (see OnChange).
 	Changed func(log string)
 	Logger  *slog.Logger

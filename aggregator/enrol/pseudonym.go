@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/linewatch/linewatch/shared/durable"
+	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/wire"
 )
 
@@ -111,6 +112,35 @@ func (p *Pseudonyms) Expire(now time.Time) ([]string, error) {
 		gone = append(gone, name)
 	}
 	return gone, nil
+}
+
+// Pseudonyms are those of a name under every key that is still there, of all
+// plants and years.
+func (p *Pseudonyms) Pseudonyms(name string) ([]string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	files, err := os.ReadDir(p.dir)
+	if err != nil {
+		return nil, fmt.Errorf("pseudonym keys: %w", err)
+	}
+	var out []string
+	for _, f := range files {
+		id, ok := strings.CutSuffix(f.Name(), ".key")
+		dash := strings.LastIndexByte(id, '-')
+		if !ok || dash < 0 {
+			continue
+		}
+		year, err := strconv.Atoi(id[dash+1:])
+		if err != nil {
+			continue
+		}
+		key, err := p.key(id[:dash], year)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, event.Pseudonym(key, name))
+	}
+	return out, nil
 }
 
 // plants are the first segments of a station and of those patterns of a scope

@@ -59,6 +59,7 @@ type Options struct {
 	Admission Admission
 	Cosigners []wire.Cosigner
 	Destroyed func() wire.Destroyed          // nil: an empty list
+	Sealing   func() string                  // key that agents seal for; nil: none
 	ETag      func(agent store.Agent) string // of the configuration to fetch; nil: none
 	Logger    *slog.Logger
 	Now       func() time.Time
@@ -142,6 +143,9 @@ func (f *Fleet) answer(a store.Agent) (wire.StatusResponse, error) {
 	out := wire.StatusResponse{Time: f.now().UTC(), Cosigners: f.opts.Cosigners, Pseudonyms: keys, Renew: f.opts.Admission.RenewDue(a)}
 	if f.opts.Destroyed != nil {
 		out.Destroyed = f.opts.Destroyed()
+	}
+	if f.opts.Sealing != nil {
+		out.Sealing = f.opts.Sealing()
 	}
 	if f.opts.ETag != nil {
 		out.ConfigETag = f.opts.ETag(a)

@@ -24,7 +24,8 @@ type Sealed interface {
 	// DestroyedKeys returns when each of these ids was destroyed, with the number of
 	// the list that says so; an id that was not is not in the map.
 	DestroyedKeys(ctx context.Context, ids []string) (map[string]DestroyedKey, error)
-	// BlindPeople returns the user ids (pseudonyms) of events that carry one of the tokens.
+	// BlindPeople returns the people (pseudonyms) whose keys sealed a value that gives
+	// one of the tokens.
 	BlindPeople(ctx context.Context, tokens []string) ([]string, error)
 }
 

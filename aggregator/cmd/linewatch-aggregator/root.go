@@ -38,7 +38,7 @@ configuration is wrong, 75 trying again may help.`,
 	flags.StringVar(&a.data, "data", "", "folder that init made")
 	flags.BoolVar(&a.json, "json", false, "print JSON")
 	root.AddCommand(a.initCommand(), a.runCommand(), a.checkCommand(), a.tokenCommand(), a.userCommand(), a.agentsCommand(),
-		a.verifyCommand(), a.rebuildCommand(), a.evidenceCommand(), a.trustCommand(), a.rootsCommand(), a.versionCommand())
+		a.verifyCommand(), a.rebuildCommand(), a.evidenceCommand(), a.trustCommand(), a.keysCommand(), a.personCommand(), a.rootsCommand(), a.versionCommand())
 	root.AddCommand(a.backupCommand(), a.restoreCommand())
 	return root
 }

@@ -168,7 +168,7 @@ func (s *Store) DestroyedKeys(ctx context.Context, ids []string) (map[string]sto
 	return out, nil
 }
 
-// BlindPeople returns the user ids of events that carry one of the tokens.
+// BlindPeople returns the people whose keys sealed one of the tokens.
 func (s *Store) BlindPeople(ctx context.Context, tokens []string) ([]string, error) {
 	seen := map[string]bool{}
 	err := s.each(ctx, func(r pgx.CollectableRow) error {
@@ -176,8 +176,8 @@ func (s *Store) BlindPeople(ctx context.Context, tokens []string) ([]string, err
 		err := r.Scan(&user)
 		seen[user] = true
 		return err
-	}, `SELECT DISTINCT e.user_id FROM blind b JOIN events e ON e.log = b.log AND e.idx = b.idx
-		WHERE b.token = ANY($1) AND e.user_id IS NOT NULL`, tokens)
+	}, `SELECT DISTINCT w.subject FROM blind b JOIN wrapped_keys w ON w.id = b.key
+		WHERE b.token = ANY($1) AND w.subject LIKE 'p-%'`, tokens)
 	if err != nil {
 		return nil, fmt.Errorf("people of the blind index: %w", err)
 	}

@@ -178,11 +178,11 @@ func (s *Store) DestroyedKeys(ctx context.Context, ids []string) (map[string]sto
 	return out, nil
 }
 
-// BlindPeople returns the user ids of events that carry one of the tokens.
+// BlindPeople returns the people whose keys sealed one of the tokens.
 func (s *Store) BlindPeople(ctx context.Context, tokens []string) ([]string, error) {
 	seen := map[string]bool{}
-	err := inChunks(ctx, s, `SELECT DISTINCT e.user_id FROM blind b JOIN events e ON e.n = b.n
-		WHERE b.token IN (%s) AND e.user_id IS NOT NULL`, tokens, func(r scanner) error {
+	err := inChunks(ctx, s, `SELECT DISTINCT w.subject FROM blind b JOIN wrapped_keys w ON w.id = b.key
+		WHERE b.token IN (%s) AND w.subject LIKE 'p-%%'`, tokens, func(r scanner) error {
 		var user string
 		err := r.Scan(&user)
 		seen[user] = true

@@ -1,0 +1,10 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// keysCommand groups what manages the aggregator's keys.
+func (a *app) keysCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "keys", Short: "The aggregator's keys"}
+	cmd.AddCommand(a.vaultCommand())
+	return cmd
+}

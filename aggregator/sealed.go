@@ -1,0 +1,106 @@
+package aggregator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/linewatch/linewatch/aggregator/api"
+	"github.com/linewatch/linewatch/aggregator/config"
+	"github.com/linewatch/linewatch/aggregator/project"
+	"github.com/linewatch/linewatch/aggregator/store"
+	"github.com/linewatch/linewatch/aggregator/vault"
+	"github.com/linewatch/linewatch/shared/seal"
+	"github.com/linewatch/linewatch/shared/wire"
+)
+
+// dirVault is the vault's folder below data_dir.
+const dirVault = "vault"
+
+// VaultRoot is where the configuration says that the vault's root key is.
+func VaultRoot(cfg config.Config) vault.Root {
+	return vault.Root{From: cfg.Vault.Root, File: cfg.RootFile(), Credential: cfg.Vault.Credential}
+}
+
+// openVault opens the vault, or makes it for an aggregator that never had one,
+// and deletes again what a restored backup brought back.
+func (a *Aggregator) openVault(ctx context.Context) error {
+	root := VaultRoot(a.Config)
+	dir := filepath.Join(a.Config.DataDir, dirVault)
+	o := vault.Options{
+		Dir: dir, Root: root, Store: a.Store, Ledger: a.Ledger, Names: a.Pseudonyms, Name: a.cosigner.Name,
+		Signer: a.key, Instance: a.Config.Instance, Logger: a.log,
+	}
+	var err error
+	a.Vault, err = vault.Open(o)
+	if errors.Is(err, vault.ErrNoVault) {
+		if err = a.newVault(ctx, dir, root); err == nil {
+			a.Vault, err = vault.Open(o)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	_, err = a.Vault.Reapply(ctx)
+	return err
+}
+
+// newVault makes a vault where none can have been lost.
+func (a *Aggregator) newVault(ctx context.Context, dir string, root vault.Root) error {
+	counts, err := a.Store.KeyCounts(ctx)
+	if err != nil {
+		return fmt.Errorf("vault: %w", err)
+	}
+	if len(counts) > 0 {
+		return fmt.Errorf("vault: %s is missing, and the database holds sealed fields that only it can open: restore %s from a backup", filepath.Join(dir, vault.FileVault), dir)
+	}
+	if _, err := os.Stat(root.File); root.From == vault.FromFile && errors.Is(err, os.ErrNotExist) {
+		if err := os.MkdirAll(filepath.Dir(root.File), 0o700); err != nil {
+			return fmt.Errorf("vault: %w", err)
+		}
+		if err := vault.NewRootFile(root.File); err != nil {
+			return err
+		}
+	}
+	return vault.Create(dir, root, seal.MLKEM768P256, time.Now())
+}
+
+// projector makes rows with their entries of the blind index.
+func (a *Aggregator) projector() store.Projector { return a.Vault.Projector(project.Project) }
+
+// listPart serves the list of destroyed data keys to admitted agents.
+type listPart struct{ a *Aggregator }
+
+// Register adds the path to the agents' listener.
+func (p listPart) Register(mux *http.ServeMux) {
+	mux.HandleFunc("GET "+wire.PathDestroyed, func(w http.ResponseWriter, r *http.Request) {
+		if _, err := p.a.Enrol.Identify(r); err != nil {
+			http.Error(w, "identity not accepted", http.StatusForbidden)
+			return
+		}
+		p.a.Vault.ServeList(w, r)
+	})
+}
+
+// sealedFields shows the vault to the API in the API's own types.
+func (a *Aggregator) sealedFields() api.SealedFields {
+	return api.SealedFields{
+		People: a.Vault.People, Token: a.Vault.Token,
+		Open: func(ctx context.Context, leaf []byte, may func(set string) bool) (map[string]api.SealedField, error) {
+			fields, err := a.Vault.Open(ctx, leaf, may)
+			out := make(map[string]api.SealedField, len(fields))
+			for path, f := range fields {
+				one := api.SealedField{State: f.State, Set: f.Set, Value: f.Value}
+				if !f.At.IsZero() {
+					one.ErasedAt = &f.At
+				}
+				out[path] = one
+			}
+			return out, err
+		},
+	}
+}
