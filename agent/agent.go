@@ -17,6 +17,7 @@ import (
 
 	"github.com/linewatch/linewatch/agent/config"
 	"github.com/linewatch/linewatch/agent/control"
+	"github.com/linewatch/linewatch/agent/detect/setup"
 	"github.com/linewatch/linewatch/agent/enrol"
 	"github.com/linewatch/linewatch/agent/forward"
 	"github.com/linewatch/linewatch/agent/journal"
@@ -54,6 +55,8 @@ type Agent struct {
 	journal  *journal.Journal
 	pipeline *pipeline.Pipeline
 	sources  []source.Source
+
+	detection *setup.Detection
 
 	mu        sync.Mutex
 	forwarder *forward.Forwarder // nil until admitted
@@ -157,7 +160,12 @@ func openJournal(ctx context.Context, cfg config.Config, id *enrol.Identity, log
 }
 
 func (a *Agent) run(ctx context.Context) error {
+	var err error
+	if a.detection, err = setup.New(a.cfg, filepath.Join(a.cfg.DataDir, "detect"), a.log); err != nil {
+		return err
+	}
 	a.pipeline = pipeline.New(pipeline.Options{
+		Watch:   a.detection.Watch,
 		Journal: a.journal, Station: a.cfg.Station, Version: version.String(), Pseudonyms: a.trust, Signals: a.cfg.Signals, Logger: a.log,
 	})
 	for _, c := range a.cfg.OPCUA {
@@ -169,6 +177,7 @@ func (a *Agent) run(ctx context.Context) error {
 	if err := a.pipeline.Emit(ctx, event.TypeAuditStarted, nil, map[string]any{"component": "agent", "version": version.String(), "lastSeq": a.lastSequence()}); err != nil {
 		return err
 	}
+	a.lost(ctx)
 	// Each group stops after the one before it has ended.
 	var listening, making, sending errgroup.Group
 	makeCtx, stopMaking := context.WithCancel(context.WithoutCancel(ctx))
@@ -176,6 +185,7 @@ func (a *Agent) run(ctx context.Context) error {
 	sendCtx, stopSending := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSending()
 	making.Go(func() error { return a.pipeline.Run(makeCtx) })
+	making.Go(func() error { a.saveLearnt(makeCtx); return nil })
 	sending.Go(func() error { return a.forward(sendCtx) })
 	for _, s := range a.sources {
 		listening.Go(func() error { return a.listen(ctx, s) })
@@ -184,10 +194,10 @@ func (a *Agent) run(ctx context.Context) error {
 	listening.Go(func() error { a.keyLife(ctx); return nil })
 	a.log.Info("agent is running", "agent", a.trust.id.AgentID, "station", a.cfg.Station, "sources", len(a.sources), "version", version.String())
 	<-ctx.Done()
-	err := listening.Wait()
+	err = listening.Wait()
 	a.stopped(makeCtx)
 	stopMaking()
-	err = errors.Join(err, making.Wait(), a.journal.Farewell(sendCtx))
+	err = errors.Join(err, making.Wait(), a.detection.Watch.Save(time.Now()), a.journal.Farewell(sendCtx))
 	a.drain(sendCtx)
 	stopSending()
 	return errors.Join(err, sending.Wait())

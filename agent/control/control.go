@@ -35,6 +35,7 @@ type Views struct {
 	Stat    func(ctx context.Context) (any, error)
 	Tail    func(ctx context.Context, n int) ([]json.RawMessage, error)
 	Signals func(ctx context.Context) (any, error)
+	Detection
 	// Verify may take long; progress is shown to who asks.
 	Verify func(ctx context.Context, progress func(done, total uint64)) (any, error)
 	// Heads and Segment hand out what the journal keeps, for an export. A nil
@@ -97,6 +98,7 @@ func handler(v Views) http.Handler {
 		answer(w, change, err)
 	})
 	mux.HandleFunc("GET /signals", view(v.Signals))
+	v.Detection.register(mux)
 	mux.HandleFunc("GET /journal/tail", func(w http.ResponseWriter, r *http.Request) {
 		n, err := strconv.Atoi(r.FormValue("n"))
 		if err != nil || n < 1 || n > MaxTail {
