@@ -94,6 +94,9 @@ func (a *Agent) start(ctx context.Context) error {
 	if a.trust, err = newTrust(id, log); err != nil {
 		return err
 	}
+	if a.trust.sealing, err = newSealing(cfg, a.trust); err != nil {
+		return err
+	}
 	if a.journal, err = openJournal(ctx, cfg, id, log); err != nil {
 		return err
 	}
@@ -167,6 +170,7 @@ func (a *Agent) run(ctx context.Context) error {
 	a.pipeline = pipeline.New(pipeline.Options{
 		Watch:   a.detection.Watch,
 		Journal: a.journal, Station: a.cfg.Station, Version: version.String(), Pseudonyms: a.trust, Signals: a.cfg.Signals, Logger: a.log,
+		Policy: a.trust.sealing.policy, DataKeys: a.trust.sealing.ring,
 	})
 	for _, c := range a.cfg.OPCUA {
 		a.sources = append(a.sources, opcua.New(c, a.opcuaOptions()))
@@ -275,7 +279,7 @@ func (a *Agent) forward(ctx context.Context) error {
 		return nil
 	}
 	client := &http.Client{Transport: transport}
-	a.trust.connect(client)
+	a.trust.connect(client, a.urls())
 	f := forward.New(forward.Options{
 		Journal: a.journal, Client: client, URLs: a.urls(), Identity: a.trust, AgentID: id.AgentID, Station: a.cfg.Station,
 		Version: version.String(), Sources: a.health, Logger: a.log,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -27,6 +28,9 @@ type trust struct {
 	pseudonyms map[plantYear][]byte
 	offset     time.Duration // the aggregator's clock minus ours, at its last answer
 	renewer    *enrol.Renewer
+	client     *http.Client
+	urls       []string
+	sealing    *sealing // nil before the agent runs
 	refusal    string
 }
 
@@ -56,14 +60,20 @@ func (t *trust) admitted() {
 		return
 	}
 	t.setPseudonyms(keys)
+	if text, err := t.id.Sealing(); err == nil && t.sealing != nil {
+		if err := t.sealing.setRecipient(text); err != nil {
+			t.log.Error("key of the aggregator to seal for", "error", err)
+		}
+	}
 	t.setRefusal("")
 }
 
 func (t *trust) setRefusal(text string) { t.mu.Lock(); t.refusal = text; t.mu.Unlock() }
 
-func (t *trust) connect(client *http.Client) {
+func (t *trust) connect(client *http.Client, urls []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.client, t.urls = client, urls
 	t.renewer = &enrol.Renewer{Identity: t.id, Client: client}
 }
 
@@ -153,17 +163,18 @@ func (t *trust) TakeStatus(ctx context.Context, answer wire.StatusResponse) erro
 			return fmt.Errorf("keep pseudonym keys: %w", err)
 		}
 	}
+	sealed := t.takeSealing(ctx, answer.Sealing, answer.Destroyed)
 	t.mu.Lock()
 	renewer := t.renewer
 	t.mu.Unlock()
 	if renewer == nil {
-		return nil
+		return sealed
 	}
 	renewed, err := renewer.Tick(ctx, answer.Time, answer.Renew)
 	if renewed {
 		t.log.Info("certificate renewed")
 	}
-	return err
+	return errors.Join(sealed, err)
 }
 
 func (t *trust) newPseudonyms(keys []wire.PseudonymKey) bool {
