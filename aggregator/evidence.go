@@ -75,7 +75,7 @@ func (a *Aggregator) ownWitness() (http.Handler, error) {
 	if len(a.Config.WitnessFor) == 0 {
 		return nil, nil
 	}
-	keyFile, stateFile := filepath.Join(a.Config.DataDir, dirKeys, fileWitness), filepath.Join(a.Config.DataDir, dirKeys, fileWitnessState)
+	keyFile, stateFile := a.witnessFiles()
 	if err := protocol.Fresh(keyFile, stateFile); err != nil {
 		return nil, err
 	}
@@ -95,6 +95,21 @@ func (a *Aggregator) ownWitness() (http.Handler, error) {
 		Name: WitnessName(a.Config.Instance), Key: key, File: stateFile,
 		Keys: protocol.Ledgers(keys),
 	})
+}
+
+func (a *Aggregator) witnessFiles() (key, state string) {
+	return filepath.Join(a.Config.DataDir, dirKeys, fileWitness), filepath.Join(a.Config.DataDir, dirKeys, fileWitnessState)
+}
+
+// asWitness is the line with which others trust this aggregator as their witness;
+// "" when it is none, or did not run as one yet.
+func (a *Aggregator) asWitness() string {
+	file, _ := a.witnessFiles()
+	key, err := signingKey(file)
+	if err != nil || len(a.Config.WitnessFor) == 0 {
+		return ""
+	}
+	return "witness " + WitnessName(a.Config.Instance) + " " + base64.StdEncoding.EncodeToString(publicOf(key))
 }
 
 // Exporter writes bundles out of the store.
@@ -135,6 +150,9 @@ func (a *Aggregator) WriteTrust(ctx context.Context, w io.Writer) error {
 	}
 	if n := len(witnesses); n > 0 {
 		fmt.Fprintf(w, "quorum %d\n", n/2+1)
+	}
+	if line := a.asWitness(); line != "" {
+		fmt.Fprintf(w, "\n# as a witness for others: %s\n", line)
 	}
 	for i := range agents {
 		writeStation(w, &agents[i])
