@@ -9,7 +9,7 @@ LDFLAGS = -s -w -X github.com/linewatch/linewatch/shared/version.commit=$(COMMIT
 UI = aggregator/web/ui
 UI_SOURCES = $(shell find $(UI) -path '*/node_modules' -prune -o -type f -print 2>/dev/null)
 
-.PHONY: build demo test lint bench ui soak cross clean help
+.PHONY: build demo test lint bench bench-nab ui soak cross clean help
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -63,6 +63,11 @@ bench: build
 	  go test -run '^$$' -bench . -benchtime 1s -count 1 -p 1 -timeout 30m \
 	    $$(git grep -l '^func Benchmark' -- '*_test.go' | xargs -n 1 dirname | sort -u | sed 's|^|./|') \
 	  | go run ./packaging/bench/cmd/linewatch-bench -doc docs/performance.md
+
+## make bench-nab  learnt novelty on the Numenta Anomaly Benchmark (NAB_DIR=its folder; NAB_EXPORT=folder for the scores)
+bench-nab:
+	@if [ -z "$(NAB_DIR)" ]; then echo "make bench-nab wants the benchmark: NAB_DIR=/path/to/NAB (github.com/numenta/NAB, its folders data and labels, and reference_scores)" >&2; exit 2; fi
+	@go run ./packaging/nab/cmd/linewatch-nab -dir '$(NAB_DIR)' -doc docs/performance.md $(if $(NAB_EXPORT),-export '$(NAB_EXPORT)')
 
 ## make soak     the long versions of the fault tests (about an hour)
 soak:

@@ -21,14 +21,19 @@ func Scores(corpus []*Series, seed uint64) [][]float64 {
 		turn <- struct{}{}
 		all.Go(func() {
 			defer func() { <-turn }()
-			m := novelty.NewModel(seed<<16+uint64(i), StepSeconds)
-			list := make([]float64, len(s.Values))
-			for row, v := range s.Values {
-				list[row] = m.Step(s.Times[row], v)
-			}
-			scores[i] = list
+			scores[i] = score(s, seed<<16+uint64(i))
 		})
 	}
 	all.Wait()
 	return scores
+}
+
+// score runs a fresh model over one series.
+func score(s *Series, seed uint64) []float64 {
+	m := novelty.NewModel(seed, StepSeconds)
+	list := make([]float64, len(s.Values))
+	for row, v := range s.Values {
+		list[row] = m.Step(s.Times[row], v)
+	}
+	return list
 }

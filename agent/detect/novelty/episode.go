@@ -5,6 +5,7 @@ const (
 	episodeOver    = 0.3 // share below which an episode is over
 	episodeLasting = 0.6 // share from which it lasts
 	episodeSteps   = 10  // it has at least so many
+	episodeNews    = 0.4 // what a step must still be new by
 	accepted       = 8 * 3600 * int64(1e9)
 )
 
@@ -81,7 +82,7 @@ func (m *Model) release() {
 // stillNew is the novelty that the last step would have without what was learnt since
 // hold.
 func (m *Model) stillNew() float64 {
-	sum, active := 0.0, 0
+	sum, active, alone := 0.0, 0, true
 	for k := range m.grids {
 		if !m.active(k) {
 			continue
@@ -89,9 +90,10 @@ func (m *Model) stillNew() float64 {
 		active++
 		if g := &m.grids[k][0]; g.still() {
 			sum += g.weight()
+			alone = alone && views[k].context == fHour
 		}
 	}
-	if active == 0 {
+	if active == 0 || alone { // another hour of the day is too little to call people
 		return 0
 	}
 	return sum / float64(active)

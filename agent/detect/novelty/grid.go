@@ -5,7 +5,8 @@ import "math"
 const (
 	levels      = 32
 	generations = 2
-	fullRow     = 10 // visits from which a context counts in full
+	fullRow     = 10              // visits from which a context counts in full
+	rarest      = 1.0 / rateSteps // share of new steps that is not told from less
 )
 
 // scale cuts numbers into levels. It is doubled when a number lies outside.
@@ -94,7 +95,7 @@ func (g *grid) still() bool {
 }
 
 // weight is how much a novelty of this grid says: more, the rarer they are here.
-func (g *grid) weight() float64 { return -math.Log10(float64(g.rate)) }
+func (g *grid) weight() float64 { return -math.Log10(max(float64(g.rate), rarest)) }
 
 // age puts the younger generation in the place of the older one.
 func (g *grid) age() {

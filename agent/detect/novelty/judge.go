@@ -112,8 +112,8 @@ func (d *Detector) judge(st step, raw float64) {
 		d.settled = d.calm(st.at)
 		return
 	}
-	still := d.story.open && d.model.stillNew() >= d.floor/2
-	if d.story.next(d.model, st.at, still, int64(d.o.Persist)) {
+	still := d.story.open && d.model.stillNew() >= episodeNews
+	if d.story.next(d.model, st.at, still, int64(d.o.Persist)) && st.at-d.began > lastingAfter {
 		d.lasting(st)
 	}
 	factor, moved := d.budget.moved(st.at)
@@ -204,7 +204,7 @@ func (d *Detector) lasting(st step) {
 	took := time.Duration(st.at - d.story.since)
 	data[DataPersists] = true
 	data["since"] = time.Unix(0, d.story.since).UTC()
-	data["lasts_s"] = math.Round(took.Seconds())
+	data["lastedMs"] = took.Milliseconds()
 	data["explanation"] = fmt.Sprintf("Unusual for %s now, in %d of 100 steps. It began: %s",
 		words.Duration(took), int(100*d.story.share), d.story.why)
 	d.raise(st, d.story.score, data)

@@ -20,7 +20,7 @@ const (
 	governorKeep = 1 - 1.0/2000
 	rearmSteps   = 100
 	rearmFactor  = 1.4
-	hourVisit    = 300.0 // seconds: a longer stay in an hour of the day counts as several visits
+	hourVisit    = 1800.0 // seconds: a longer stay in an hour of the day counts as several visits
 )
 
 // kind is one view of a signal: a value over a context, in grids of different phase.
@@ -89,6 +89,18 @@ type early struct {
 // The seed moves the borders of its levels.
 func NewModel(seed uint64, length float64) *Model {
 	return &Model{rng: *rand.NewPCG(seed, 0x6c696e65), length: length, lastAge: math.MaxUint32}
+}
+
+// Threshold is the score from which a step is marked at a sensitivity: low, normal or
+// high.
+func Threshold(sensitivity string) float64 {
+	switch sensitivity {
+	case "low":
+		return lowSensitivity
+	case "high":
+		return highSensitivity
+	}
+	return normalSensitivity
 }
 
 // Step takes one value as a step and returns its score from 0 to 1: what is left of its

@@ -53,6 +53,7 @@ const (
 	settleSteps  = 8     // steps behind a gap or a change of situation that are not judged
 	farAway      = 16    // widths of the seen range: beyond it a value is looked at twice
 	farSteps     = 3     // steps in a row out there: the signal has another range
+	lastingAfter = day   // of learning: what lasts is told only of a signal that is known for a day
 	settledAfter = 3     // judged once nothing new came for a third of what was seen
 	checkSteps   = 256
 	paceChange   = 4.0
@@ -125,15 +126,9 @@ func New(o Options) *Detector {
 		h.Write([]byte(o.Signal.Station + "\x00" + o.Signal.Source + "\x00" + o.Signal.Name))
 		o.Seed = h.Sum64()
 	}
-	d := &Detector{o: o, loc: o.Location, floor: normalSensitivity}
+	d := &Detector{o: o, loc: o.Location, floor: Threshold(o.Sensitivity)}
 	if d.loc == nil {
 		d.loc = time.Local
-	}
-	switch o.Sensitivity {
-	case "low":
-		d.floor = lowSensitivity
-	case "high":
-		d.floor = highSensitivity
 	}
 	return d
 }

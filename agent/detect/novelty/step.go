@@ -10,6 +10,7 @@ const (
 	firstInterval = 8 // intervals that are looked at before the first step begins
 	cyclesPerStep = 8 // a cycle shorter than so many steps is put into one step as a whole
 	gapSteps      = 20
+	backwards     = 60.0 // seconds that time may run backwards and count as standing still
 )
 
 // step is what is kept of the values of one step.
@@ -61,6 +62,10 @@ func (s *stepper) take(at int64, v float64) bool {
 // pace learns the interval; values at the same time tell nothing of it.
 func (s *stepper) pace(at int64) {
 	d := float64(at-s.last) / 1e9
+	if d < -backwards {
+		s.last, s.count, s.gap = at, 0, true // the clock was set back: on from there
+		return
+	}
 	if d <= 0 {
 		return
 	}
