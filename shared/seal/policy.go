@@ -38,6 +38,9 @@ type Rule struct {
 	Why  string
 }
 
+// maxName is the longest name of the policy.
+const maxName = 64
+
 // Check says what is wrong with a rule.
 func (r Rule) Check() error {
 	group := strings.TrimSuffix(r.Type, ".*")
@@ -47,6 +50,9 @@ func (r Rule) Check() error {
 	name, any := strings.CutPrefix(r.Path, anywhere)
 	if any && (fold(name) == "" || strings.ContainsAny(name, ".[")) {
 		return fmt.Errorf("path %q: after **. comes one name", r.Path)
+	}
+	if len(fold(name)) > maxName || !any && len(fold(lastName(r.Path))) > maxName {
+		return fmt.Errorf("path %q: the name has more than %d characters", r.Path, maxName)
 	}
 	if rest, ok := strings.CutPrefix(r.Path, "event_data."); !any && (!ok || rest == "") {
 		return fmt.Errorf("path %q is neither event_data.<path> nor **.<name>", r.Path)
@@ -148,7 +154,32 @@ func (p *Policy) compile(typ string) *Fields {
 			f.exact[r.Path] = r.As
 		}
 	}
+	for path := range f.exact {
+		name := fold(lastName(path))
+		if _, ok := f.names[name]; !ok {
+			f.names[name] = ""
+		}
+	}
 	return f
+}
+
+// lastName is the last key of a path.
+func lastName(path string) string {
+	var name []byte
+	for i := 0; i < len(path); i++ {
+		switch c := path[i]; {
+		case c == '\\' && i+1 < len(path):
+			i++
+			name = append(name, path[i])
+		case c == '.':
+			name = name[:0]
+		case c == '[': // event_data.a[0] means the whole of a
+			return string(name)
+		default:
+			name = append(name, c)
+		}
+	}
+	return string(name)
 }
 
 // fold is the form in which names at any depth are compared.

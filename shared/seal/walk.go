@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -11,7 +12,7 @@ import (
 // Fields is what the policy says of one type of events.
 type Fields struct {
 	exact map[string]string // by path
-	names map[string]string // by folded name, at any depth
+	names map[string]string // by folded name, at any depth; "" for the last name of an exact path
 }
 
 // Verdict is what an Apply's caller wants done with a field.
@@ -25,7 +26,7 @@ type Verdict struct {
 // or bracket within a key has a backslash before it). What is decided is done;
 // without any the object is returned as it was.
 func (f *Fields) Apply(object []byte, root string, decide func(path, as string, value []byte) Verdict) []byte {
-	w := walk{fields: f, doc: object, path: append(make([]byte, 0, 128), root...), decide: decide}
+	w := walk{fields: f, doc: object, root: root, decide: decide}
 	w.value(0, event.MaxDepth)
 	if len(w.edits) == 0 {
 		return object
@@ -42,10 +43,18 @@ func (f *Fields) Apply(object []byte, root string, decide func(path, as string, 
 type walk struct {
 	fields *Fields
 	doc    []byte
-	path   []byte
-	folded []byte
+	root   string
+	stack  []step // from the root to the value that is looked at
+	room   [16]step
+	folded [maxName]byte
 	edits  []edit
 	decide func(path, as string, value []byte) Verdict
+}
+
+// step is a key as it is written, or the index of an element.
+type step struct {
+	key   []byte // nil: index
+	index int
 }
 
 type edit struct {
@@ -86,10 +95,9 @@ func (w *walk) text(i int) int {
 }
 
 func (w *walk) array(i, depth int) int {
-	base := len(w.path)
+	base := len(w.stack)
 	for n := 0; i < len(w.doc) && w.doc[i] != ']'; n++ {
-		w.path = strconv.AppendInt(append(w.path[:base], '['), int64(n), 10)
-		w.path = append(w.path, ']')
+		w.stack = append(w.stack[:base], step{index: n})
 		next := w.value(i, depth-1)
 		if next <= i {
 			return len(w.doc)
@@ -98,12 +106,15 @@ func (w *walk) array(i, depth int) int {
 			i++
 		}
 	}
-	w.path = w.path[:base]
+	w.stack = w.stack[:base]
 	return i + 1
 }
 
 func (w *walk) object(i, depth int) int {
-	base, kept := len(w.path), 0
+	if w.stack == nil {
+		w.stack = w.room[:0]
+	}
+	base, kept := len(w.stack), 0
 	for i < len(w.doc) && w.doc[i] == '"' {
 		start := i
 		colon := w.text(i)
@@ -111,7 +122,7 @@ func (w *walk) object(i, depth int) int {
 			return len(w.doc)
 		}
 		key := w.doc[i+1 : colon-1]
-		w.enter(base, key)
+		w.stack = append(w.stack[:base], step{key: key})
 		var end int
 		if as := w.as(key); as == "" || as == AsClear {
 			if end = w.value(colon+1, depth-1); end <= colon {
@@ -120,7 +131,7 @@ func (w *walk) object(i, depth int) int {
 			kept++
 		} else {
 			end = w.skip(colon+1, depth-1)
-			v := w.decide(string(w.path), as, w.doc[colon+1:end])
+			v := w.decide(w.path(), as, w.doc[colon+1:end])
 			switch {
 			case v.Drop && kept > 0:
 				w.edits = append(w.edits, edit{from: start - 1, to: end})
@@ -138,7 +149,7 @@ func (w *walk) object(i, depth int) int {
 			i++
 		}
 	}
-	w.path = w.path[:base]
+	w.stack = w.stack[:base]
 	return i + 1
 }
 
@@ -148,44 +159,62 @@ func (w *walk) skip(i, depth int) int {
 	return min(blind.value(i, depth), len(w.doc))
 }
 
-// enter puts a key behind the path.
-func (w *walk) enter(base int, quoted []byte) {
-	w.path = append(w.path[:base], '.')
-	key := quoted
-	for _, c := range quoted {
-		if c == '\\' {
-			var text string
-			if json.Unmarshal(append(append([]byte{'"'}, quoted...), '"'), &text) == nil {
-				key = []byte(text)
+// path writes where the walk is.
+func (w *walk) path() string {
+	out := append(make([]byte, 0, 128), w.root...)
+	for _, s := range w.stack {
+		if s.key == nil {
+			out = append(strconv.AppendInt(append(out, '['), int64(s.index), 10), ']')
+			continue
+		}
+		out = append(out, '.')
+		for _, c := range plainKey(s.key) {
+			if c == '.' || c == '[' || c == '\\' {
+				out = append(out, '\\')
 			}
-			break
+			out = append(out, c)
 		}
 	}
-	for _, c := range key {
-		if c == '.' || c == '[' || c == '\\' {
-			w.path = append(w.path, '\\')
-		}
-		w.path = append(w.path, c)
-	}
+	return string(out)
 }
 
-// as is what the policy says of the member with this path and key, "" for nothing.
-func (w *walk) as(key []byte) string {
-	if as, ok := w.fields.exact[string(w.path)]; ok {
-		return as
+// plainKey is a key without its escapes.
+func plainKey(quoted []byte) []byte {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return quoted
 	}
+	var text string
+	if json.Unmarshal(append(append([]byte{'"'}, quoted...), '"'), &text) != nil {
+		return quoted
+	}
+	return []byte(text)
+}
+
+// as is what the policy says of the member with this key, "" for nothing. The path
+// is looked at only where the name alone may be one of the policy.
+func (w *walk) as(key []byte) string {
 	if len(w.fields.names) == 0 {
 		return ""
 	}
-	w.folded = w.folded[:0]
-	for _, c := range key {
+	folded := w.folded[:0]
+	for _, c := range plainKey(key) {
 		switch {
 		case 'A' <= c && c <= 'Z':
 			c += 'a' - 'A'
 		case c == '_', c == '-', c == ' ':
 			continue
 		}
-		w.folded = append(w.folded, c)
+		if len(folded) == len(w.folded) {
+			return "" // longer than any name of the policy
+		}
+		folded = append(folded, c)
 	}
-	return w.fields.names[string(w.folded)]
+	as, ok := w.fields.names[string(folded)]
+	if !ok {
+		return ""
+	}
+	if exact, ok := w.fields.exact[w.path()]; ok {
+		return exact
+	}
+	return as
 }

@@ -1,0 +1,54 @@
+package seal_test
+
+import (
+	"testing"
+
+	"github.com/linewatch/linewatch/shared/seal"
+)
+
+// BenchmarkSeal is what one sealed field costs an event.
+func BenchmarkSeal(b *testing.B) {
+	k := dataKey(b, private(b, seal.MLKEM768P256).Public())
+	value := []byte(`"HMI-4"`)
+	b.ReportAllocs()
+	for b.Loop() {
+		k.Seal(eventID, "event_data.device", value)
+	}
+}
+
+// BenchmarkOpen is what reading one costs.
+func BenchmarkOpen(b *testing.B) {
+	k := dataKey(b, private(b, seal.MLKEM768P256).Public())
+	f := k.Seal(eventID, "event_data.device", []byte(`"HMI-4"`))
+	for b.Loop() {
+		if _, err := k.Open(eventID, "event_data.device", f); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkNewDataKey is what a new person, a new month or a restart costs.
+func BenchmarkNewDataKey(b *testing.B) {
+	for _, suite := range []seal.Suite{seal.P256, seal.MLKEM768P256} {
+		b.Run(string(suite), func(b *testing.B) {
+			to := private(b, suite).Public()
+			for b.Loop() {
+				dataKey(b, to)
+			}
+		})
+	}
+}
+
+// BenchmarkPolicy is what looking at an event without anything to seal costs.
+func BenchmarkPolicy(b *testing.B) {
+	policy, err := seal.NewPolicy(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	data := []byte(`{"panel":4711,"result":"pass","characteristic":"gap","value":0.2,"stationId":"hamburg/body/line3/st07","productId":"4711","limits":{"lo":0.1,"hi":0.3}}`)
+	keep := func(string, string, []byte) seal.Verdict { return seal.Verdict{} }
+	b.ReportAllocs()
+	for b.Loop() {
+		policy.For("quality.check").Apply(data, "event_data", keep)
+	}
+}
