@@ -100,27 +100,6 @@ func (a *app) journalTail() *cobra.Command {
 	return cmd
 }
 
-func (a *app) signalsCommand() *cobra.Command {
-	return &cobra.Command{Use: "signals", Short: "Live values of the running agent", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		cfg, err := a.config()
-		if err != nil {
-			return err
-		}
-		var list []pipeline.Signal
-		if err := control.Get(cmd.Context(), cfg.DataDir, "/signals", nil, &list); err != nil {
-			return err
-		}
-		if a.json {
-			return cli.JSON(cmd.OutOrStdout(), list)
-		}
-		rows := make([][]string, len(list))
-		for i, s := range list {
-			rows[i] = []string{s.Source, s.Signal, shownValue(s), s.Unit, s.Quality, s.At.Format("15:04:05.000"), strconv.FormatFloat(s.Rate, 'g', 3, 64), s.Item}
-		}
-		return cli.Table(cmd.OutOrStdout(), []string{"SOURCE", "SIGNAL", "VALUE", "UNIT", "QUALITY", "AT", "PER S", "ITEM"}, rows)
-	}}
-}
-
 // shownValue is the newest value; an event without a value of its own (a JSON
 // message) shows as the type that it makes.
 func shownValue(s pipeline.Signal) string {

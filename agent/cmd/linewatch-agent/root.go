@@ -47,7 +47,7 @@ configuration is wrong, 75 trying again may help.`,
 	}
 	root.PersistentFlags().StringVar(&a.file, "config", defaultFile(), "agent.yaml")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON")
-	root.AddCommand(a.runCommand(), a.checkCommand(), a.enrolCommand(), a.prepareImageCommand(), a.journalCommand(), a.signalsCommand(),
+	root.AddCommand(a.runCommand(), a.checkCommand(), a.enrolCommand(), a.prepareImageCommand(), a.journalCommand(), a.signalsCommand(), a.detectCommand(),
 		a.opcuaCommand(), a.mqttCommand(), a.spcCommand(), a.versionCommand())
 	for _, action := range service.Actions() {
 		root.AddCommand(a.serviceCommand(action))
