@@ -56,6 +56,7 @@ type Aggregator struct {
 	cosigner evidence.CosignerKey
 	key      ed25519.PrivateKey
 	log      *slog.Logger
+	restored string // names the newest restore of the store
 }
 
 // Open opens the store and the keys of a configured aggregator. Close it.
@@ -114,10 +115,11 @@ func (a *Aggregator) openParts(ctx context.Context, ledgerKey ed25519.PrivateKey
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
+	a.restored = string(restored)
 	a.Ledger, err = ledger.Open(ctx, ledger.Options{
 		Store: a.Store, Key: ledgerKey, CosignerName: a.cosigner.Name, Cosigner: a.key, Instance: cfg.Instance,
 		Station: cfg.Station, Version: version.String(), Project: project.Project, Logger: a.log,
-		Memory: filepath.Join(cfg.DataDir, dirKeys, fileLedgerSizes), Restored: string(restored),
+		Memory: filepath.Join(cfg.DataDir, dirKeys, fileLedgerSizes), Restored: a.restored,
 	})
 	if err != nil {
 		return err

@@ -97,7 +97,7 @@ type parts struct {
 }
 
 func (a *Aggregator) parts() (*parts, error) {
-	fl, err := fleet.New(fleet.Options{Store: a.Store, Ledger: a.Ledger, Admission: a.Enrol, Cosigners: a.wireCosigners(), Destroyed: a.Vault.Destroyed, Sealing: a.Vault.Public, Logger: a.log})
+	fl, err := fleet.New(fleet.Options{Store: a.Store, Restored: a.restored, Ledger: a.Ledger, Admission: a.Enrol, Cosigners: a.wireCosigners(), Destroyed: a.Vault.Destroyed, Sealing: a.Vault.Public, Logger: a.log})
 	if err != nil {
 		return nil, err
 	}

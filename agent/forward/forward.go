@@ -77,6 +77,8 @@ type Forwarder struct {
 	compare chan struct{}   // asks the send loop to compare all logs anew
 	known   map[string]bool // data keys that the aggregator has; only the send loop
 	lost    map[string]bool // data keys that it wants and the station has no more
+	// restored is what the aggregator said of its newest restore; only the status loop.
+	restored *string
 
 	mu   sync.Mutex
 	stat Stat
@@ -282,6 +284,11 @@ func (f *Forwarder) status(ctx context.Context) error {
 	f.stat.RTT, f.stat.ClockOffset = rtt, answer.Time.Sub(clock.Add(rtt/2))
 	f.stat.LastContact, f.stat.Connected = f.o.Now(), true
 	f.mu.Unlock()
+	if f.restored != nil && *f.restored != answer.Restored {
+		f.log.Warn("aggregator was restored from a backup, comparing all logs")
+		f.compareSoon()
+	}
+	f.restored = &answer.Restored
 	return f.o.Identity.TakeStatus(ctx, answer)
 }
 

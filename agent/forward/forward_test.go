@@ -234,6 +234,23 @@ func TestAnAggregatorRestoredWhileNothingIsSentIsRefilledToo(t *testing.T) {
 	require.Len(t, r.numbers(origin), 300)
 }
 
+func TestAnAggregatorThatSaysItWasRestoredIsComparedAtOnce(t *testing.T) {
+	r := newRig(t)
+	r.fo.StatusEvery, r.fo.CompareEvery = 10*time.Millisecond, time.Hour
+	r.start()
+	for n := range 30 {
+		r.add(event.Manufacturing, n*10, 10)
+	}
+	r.caughtUp()
+	origin := r.log(event.Manufacturing).Origin
+	before := len(r.agg.Statuses())
+	r.agg.Wait(t, "a status before the restore", func() bool { return len(r.agg.Statuses()) > before+1 })
+	r.agg.Rollback(origin, 50)
+	r.agg.Answer(wire.StatusResponse{Restored: "yesterday"})
+	r.agg.WaitSize(t, origin, 301)
+	require.Len(t, r.numbers(origin), 300)
+}
+
 func joined(leaves [][]byte) string {
 	var b strings.Builder
 	for _, l := range leaves {

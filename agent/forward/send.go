@@ -202,6 +202,7 @@ func (f *Forwarder) take(ctx context.Context, s *journal.Segment, r wire.Result)
 		return nil
 	case wire.ResultGap:
 		f.log.Info("aggregator has less of a log than was sent before", "log", s.Header.Origin, "size", r.Size)
+		f.compareSoon() // what happened to this log may have happened to all
 		return f.reconcile(ctx, s.Log, c, state(s, r))
 	case wire.ResultFork:
 		f.log.Error("aggregator holds another history of a log", "log", s.Header.Origin, "size", r.Size)

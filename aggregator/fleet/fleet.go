@@ -61,6 +61,7 @@ type Options struct {
 	Destroyed func() wire.Destroyed          // nil: an empty list
 	Sealing   func() string                  // key that agents seal for; nil: none
 	ETag      func(agent store.Agent) string // of the configuration to fetch; nil: none
+	Restored  string                         // names the newest restore of the store
 	Logger    *slog.Logger
 	Now       func() time.Time
 }
@@ -140,7 +141,7 @@ func (f *Fleet) answer(a store.Agent) (wire.StatusResponse, error) {
 	if err != nil {
 		return wire.StatusResponse{}, err
 	}
-	out := wire.StatusResponse{Time: f.now().UTC(), Cosigners: f.opts.Cosigners, Pseudonyms: keys, Renew: f.opts.Admission.RenewDue(a)}
+	out := wire.StatusResponse{Time: f.now().UTC(), Cosigners: f.opts.Cosigners, Pseudonyms: keys, Renew: f.opts.Admission.RenewDue(a), Restored: f.opts.Restored}
 	if f.opts.Destroyed != nil {
 		out.Destroyed = f.opts.Destroyed()
 	}

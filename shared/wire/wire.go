@@ -177,6 +177,9 @@ type StatusResponse struct {
 	Pseudonyms []PseudonymKey `json:"pseudonym_keys,omitempty"`
 	Sealing    string         `json:"sealing_key,omitempty"` // see EnrolResponse
 	Renew      bool           `json:"renew,omitempty"`
+	// Restored names the newest restore of the aggregator's store, "" for none. When
+	// it changes, agents compare all their logs with what the aggregator has.
+	Restored string `json:"restored,omitempty"`
 }
 
 // Destroyed names the newest list of destroyed data keys by its number and the hex
