@@ -51,12 +51,15 @@ type Evidence interface {
 	Logs(ctx context.Context) ([]Log, error)
 	// LeafHashes returns the hashes of the leaves [from, to) of a log.
 	LeafHashes(ctx context.Context, log string, from, to uint64) ([]evidence.Hash, error)
-	// Leaf returns the bytes of one leaf, ErrNotFound for one in a hole.
+	// Leaf returns the bytes of one leaf, ErrNotFound for one in a hole, ErrDropped
+	// for one that was dropped.
 	Leaf(ctx context.Context, log string, index uint64) ([]byte, error)
 	// Proof returns the inclusion proof of a leaf in the tree of size.
 	Proof(ctx context.Context, log string, index, size uint64) ([]evidence.Hash, error)
 	// Segments walks a log's segments from the one that holds index from.
 	Segments(ctx context.Context, log string, from uint64) iter.Seq2[StoredSegment, error]
+	// Dropped lists what Change.Drops took away, by log.
+	Dropped(ctx context.Context) ([]Dropped, error)
 	// RootLists walks the checkpoint lists behind the log.roots leaves of a
 	// ledger log from index from on, in order of their index.
 	RootLists(ctx context.Context, log string, from uint64) iter.Seq2[RootList, error]
@@ -120,6 +123,9 @@ type Change struct {
 	// LogStates sets the state of logs, after the segments are appended: only an
 	// active log can grow (ErrConflict).
 	LogStates map[string]LogState
+	// Drops takes leaves and rows away, after the segments are appended. ErrConflict
+	// when they are no whole segments.
+	Drops []Drop
 	// Roots are checkpoint lists behind log.roots leaves (kept as they are).
 	Roots []RootList
 	// Destroy deletes wrapped data keys and what the read model has by them; they
@@ -207,7 +213,7 @@ type StoredSegment struct {
 	Log      string
 	First    uint64
 	Count    uint64
-	Kind     string
+	Kind     string // wire.KindLeaves, wire.KindHole, KindDropped
 	Frame    []byte
 	Note     []byte
 	Receipt  []byte

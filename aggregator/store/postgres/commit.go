@@ -45,6 +45,11 @@ func (s *Store) Commit(ctx context.Context, c store.Change) (store.Committed, er
 				return err
 			}
 		}
+		for _, d := range c.Drops {
+			if err := drop(ctx, tx, d); err != nil {
+				return fmt.Errorf("drop of log %s: %w", d.Log, err)
+			}
+		}
 		return setStates(ctx, tx, c.LogStates)
 	})
 	if err != nil {

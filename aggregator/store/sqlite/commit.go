@@ -30,7 +30,7 @@ func (s *Store) Commit(ctx context.Context, c store.Change) (store.Committed, er
 			return err
 		}
 		if len(c.Segments) == 0 {
-			return setStates(ctx, tx, c.LogStates)
+			return commitLast(ctx, tx, c)
 		}
 		insert = s.insert // a rebuild may put another one there
 		w := &appender{tx: tx, rows: newRowWriter(tx, insert)}
@@ -47,7 +47,7 @@ func (s *Store) Commit(ctx context.Context, c store.Change) (store.Committed, er
 			return err
 		}
 		done.Refused, seen = w.rows.refused, w.rows.newTypes
-		return setStates(ctx, tx, c.LogStates)
+		return commitLast(ctx, tx, c)
 	})
 	if err != nil {
 		return store.Committed{}, fmt.Errorf("commit: %w", err)
@@ -222,6 +222,16 @@ func commitRegistry(ctx context.Context, tx *sql.Tx, c store.Change) error {
 		}
 	}
 	return nil
+}
+
+// commitLast does what comes behind the segments.
+func commitLast(ctx context.Context, tx *sql.Tx, c store.Change) error {
+	for _, d := range c.Drops {
+		if err := drop(ctx, tx, d); err != nil {
+			return fmt.Errorf("drop of log %s: %w", d.Log, err)
+		}
+	}
+	return setStates(ctx, tx, c.LogStates)
 }
 
 func setStates(ctx context.Context, tx *sql.Tx, states map[string]store.LogState) error {

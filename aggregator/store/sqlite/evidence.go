@@ -239,6 +239,9 @@ func (s *Store) leaf(ctx context.Context, log string, index uint64) ([]byte, err
 	if err != nil {
 		return nil, notFound(err)
 	}
+	if index < g.First+g.Count && g.Kind == store.KindDropped {
+		return nil, store.ErrDropped
+	}
 	if index >= g.First+g.Count || g.Kind != wire.KindLeaves {
 		return nil, store.ErrNotFound
 	}

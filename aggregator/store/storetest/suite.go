@@ -38,6 +38,8 @@ func cases() map[string]func(*testing.T, store.Store) {
 		"proofs verify at every size":                                  testProofs,
 		"proofs verify across tiles and levels":                        testDeepProofs,
 		"proofs verify around a hole":                                  testHole,
+		"dropped leaves go with their rows, proofs stay":               testDrop,
+		"a dropped leaf that was copied is shown by its copy":          testDropCopies,
 		"a root list is kept":                                          testRootLists,
 		"lists page through everything once":                           testPaging,
 		"lists by arrival page in commit order":                        testArrival,
