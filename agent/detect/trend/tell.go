@@ -56,7 +56,7 @@ func (r *record) fade(now time.Time) {
 // trusted says whether forecasts are told.
 func (r *record) trusted(now time.Time) bool {
 	r.fade(now)
-	return (r.Hits+1)/(r.Hits+r.Misses+2) >= trusted
+	return (r.Hits+2)/(r.Hits+r.Misses+3) >= trusted
 }
 
 // proven says that forecasts of this signal mostly come true.

@@ -44,23 +44,32 @@ const (
 	window  = 30
 	least   = 24
 	scales  = 4
-	horizon = 1.0 // windows: a line is trusted as far ahead as it was seen
+	horizon = 0.75 // windows: a line is trusted less far ahead than it was seen
+	// "In 1 to 50 minutes" helps nobody: the end of the interval is at most so many times
+	// its begin.
+	wide = 4.0
 	// The trend must differ from none with this certainty (one in 10,000 each way, for
 	// noise), because it is asked thousands of times a day ...
 	zTrend = 3.719
-	// ... and the interval that is told is the 95 % one: in the back-tests it holds the
-	// truth 9 times of 10, because real noise hangs together longer than a window tells.
-	zTold = 1.96
+	// ... and the interval that is told is the 98 % one: in the back-tests it holds the
+	// truth 5 times of 6, because real noise hangs together longer than a window tells.
+	zTold = 2.326
 	// agree is how many steps in a row must foretell the same.
 	agree = 2
 	// A trend that slows down is no line: the slope of the younger half must be at least
 	// this share of the whole.
 	steady = 0.7
-	// Forecasts are told while at least this share of those before came true, with one
-	// that did and one that did not given in advance. A miss is forgotten by half in
-	// a day: somebody may have acted on it.
+	// Forecasts are told while at least this share of those before came true, with two
+	// that did and one that did not given in advance. A miss is forgotten by half in a
+	// week: somebody may have acted on it.
 	trusted  = 0.45
-	halfLife = 24 * time.Hour
+	halfLife = 7 * 24 * time.Hour
+	// The signal must have left where it usually is, on the side of the limit: by so many
+	// times its mean distance from its mean, once that is known of an hour of minutes. It
+	// is forgotten over some days.
+	outside   = 1.75
+	levels    = 60
+	levelRate = 1.0 / 5000
 	// A trend is told only when the signal moves much more than it usually does in such
 	// a time: so many times the mean movement over a window, once so many windows are
 	// known. A signal whose forecasts come true is asked no such thing.
@@ -77,6 +86,7 @@ type Forecast struct {
 	context    detect.Context
 	suppressed bool
 	scale      [scales]scale
+	place      place
 	open       open
 	track      record
 	told       uint64
@@ -105,7 +115,7 @@ func (f *Forecast) Name() string { return "trend" }
 
 // SetContext implements detect.Contextual: another product or a pause is no trend.
 func (f *Forecast) SetContext(c detect.Context) {
-	c.Phase = "" // phases of a batch may be shorter than a step
+	c.Phase = ""       // phases of a batch may be shorter than a step
 	if c.State == "" { // unknown, as for a moment after a restart, is no change
 		c.State = f.context.State
 	}
@@ -135,6 +145,9 @@ func (f *Forecast) Observe(s detect.Sample) (out []detect.Finding) {
 		next, done := f.scale[i].add(v, steps[i].Milliseconds())
 		if !done {
 			break
+		}
+		if i == 1 { // what is older than the line itself
+			f.place.add(f.scale[1].oldest)
 		}
 		out = f.look(i, s.At, out)
 		if next.n == 0 {
@@ -173,8 +186,10 @@ type scale struct {
 	moved float64 // mean movement from the older to the younger third of a window
 	moves int     // windows that it is the mean of
 	since int     // steps since the last of them
-	found int     // steps in a row that foretold
-	which int     // limit that they foretold
+	// oldest is the mean that the newest one pushed out, NaN for none.
+	oldest float64
+	found  int // steps in a row that foretold
+	which  int // limit that they foretold
 }
 
 // begin forgets the steps, not how much the signal usually moves.
@@ -250,6 +265,7 @@ func (s *scale) push(v float64) {
 	if !math.IsNaN(v) {
 		s.have++
 	}
+	s.oldest = s.means[s.next]
 	s.means[s.next] = v
 	s.next = (s.next + 1) % window
 }
@@ -301,7 +317,7 @@ func (f *Forecast) estimate(s *scale, step time.Duration) (e estimate, ok bool) 
 	newest := values[window-1]
 	movement, level, ok := moved(values)
 	usual := s.usual(movement)
-	if !ok || math.IsNaN(newest) || usual && !f.track.proven() || !f.worthIt(movement, level) {
+	if !ok || math.IsNaN(newest) || usual && !f.track.proven() || !f.place.left(level, movement > 0) || !f.worthIt(movement, level) {
 		return e, false
 	}
 	line, ok := stats.TheilSen(values, zTrend)
@@ -335,6 +351,41 @@ func moved(values []float64) (movement, level float64, ok bool) {
 	}
 	movement = last.M - first.M
 	return movement, last.M, first.N >= 3 && last.N >= 3 && stats.Finite(movement)
+}
+
+// place is where the signal usually is.
+type place struct {
+	Mean float64 `json:"mean"`
+	Away float64 `json:"away"` // mean distance from Mean
+	N    int     `json:"n"`    // minutes
+}
+
+func (p *place) add(v float64) {
+	if math.IsNaN(v) {
+		return
+	}
+	p.N = min(p.N+1, math.MaxInt32)
+	rate := max(levelRate, 1/float64(p.N))
+	d := (v - p.Mean) * rate
+	away := math.Abs(v-p.Mean) - p.Away
+	if !stats.Finite(d) || !stats.Finite(away) {
+		return
+	}
+	p.Mean += d
+	if p.N > 1 {
+		p.Away += away * rate
+	}
+}
+
+// left tells whether a level is out of the usual on one side.
+func (p *place) left(level float64, upper bool) bool {
+	if p.N < levels {
+		return true
+	}
+	if upper {
+		return level >= p.Mean+outside*p.Away
+	}
+	return level <= p.Mean-outside*p.Away
 }
 
 // usual learns how much the signal moves, window by window, and tells whether a movement
@@ -403,7 +454,7 @@ func (f *Forecast) reach(told, sure stats.Slope, newest, noise float64, step tim
 	soonest := (distance - math.Copysign(noise, distance)) / fast
 	latest := (distance + math.Copysign(told.Spread/2, distance)) / slow
 	// "Never" is excluded with the greater certainty.
-	if !(surely*distance > 0) || !(latest <= window*horizon) || !(latest > 0) {
+	if !(surely*distance > 0) || !(latest <= window*horizon) || !(latest > 0) || !(soonest >= latest/wide) {
 		return e, false
 	}
 	const half = 0.5 // the line's last point is the middle of its step
