@@ -62,7 +62,7 @@ func (r *Result) Plot(w io.Writer, signals map[string]config.Signal) error {
 			break
 		}
 		fmt.Fprintf(&b, `<text x="%d" y="%d"><tspan fill="%s" font-weight="600">%d</tspan>  %s  %s</text>`+"\n",
-			left, y, colour(e.Severity), i+1, e.At.Format("2006-01-02 15:04:05"), html.EscapeString(event.Shorten(e.Sentence(), 190)))
+			left, y, colour(e.Severity), i+1, e.At.Format("2006-01-02 15:04:05"), html.EscapeString(event.Shorten(e.Sentence(), 165)))
 		y += 18
 	}
 	b.WriteString("</svg>\n")
@@ -140,29 +140,47 @@ func (f *frame) draw(b *strings.Builder, cfg config.Signal, marks []Event) {
 		fmt.Fprintf(b, `<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" stroke="#c3141d" stroke-dasharray="6 4"/>`, left, width-right, f.py(v), f.py(v))
 	}
 	f.curve(b)
+	const apart = 16 // pixels between two numbers
+	labelled := -1e9
 	for i, e := range marks {
 		if e.Signal != f.series.Name {
 			continue
 		}
 		x := f.px(e.At)
-		fmt.Fprintf(b, `<line x1="%.1f" x2="%.1f" y1="%.0f" y2="%.0f" stroke="%s" stroke-opacity=".6"/><text x="%.1f" y="%.0f" text-anchor="middle" font-weight="600" fill="%s">%d</text>`,
-			x, x, f.y+top, f.y+panel-bottom, colour(e.Severity), x, f.y+top-3, colour(e.Severity), i+1)
+		fmt.Fprintf(b, `<line x1="%.1f" x2="%.1f" y1="%.0f" y2="%.0f" stroke="%s" stroke-opacity=".6"/>`, x, x, f.y+top, f.y+panel-bottom, colour(e.Severity))
+		if x-labelled >= apart {
+			labelled = x
+			fmt.Fprintf(b, `<text x="%.1f" y="%.0f" text-anchor="middle" font-weight="600" fill="%s">%d</text>`, x, f.y+top-3, colour(e.Severity), i+1)
+		}
 	}
 	b.WriteByte('\n')
 }
 
+// band draws each stretch in which it is known as one area.
 func (f *frame) band(b *strings.Builder) {
 	bands := f.series.Bands
-	for i, s := range bands {
-		if !s.Known {
+	for i := 0; i < len(bands); i++ {
+		if !bands[i].Known {
 			continue
 		}
-		end := f.res.To
-		if i+1 < len(bands) {
-			end = bands[i+1].At
+		first := i
+		for i+1 < len(bands) && bands[i+1].Known {
+			i++
 		}
-		x := f.px(s.At)
-		fmt.Fprintf(b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="#d6e3f0"/>`, x, f.py(s.High), max(f.px(end)-x, .1), max(f.py(s.Low)-f.py(s.High), .5))
+		end := func(k int) float64 {
+			if k+1 < len(bands) {
+				return f.px(bands[k+1].At)
+			}
+			return f.px(f.res.To)
+		}
+		fmt.Fprintf(b, `<path fill="#d6e3f0" d="M%.1f %.1f`, f.px(bands[first].At), f.py(bands[first].High))
+		for k := first; k <= i; k++ {
+			fmt.Fprintf(b, "V%.1fH%.1f", f.py(bands[k].High), end(k))
+		}
+		for k := i; k >= first; k-- {
+			fmt.Fprintf(b, "V%.1fH%.1f", f.py(bands[k].Low), f.px(bands[k].At))
+		}
+		b.WriteString(`Z"/>`)
 	}
 }
 

@@ -9,6 +9,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/linewatch/linewatch/agent/config"
@@ -40,6 +43,9 @@ type Series struct {
 	Low   []float64 // smallest and largest value of each point
 	High  []float64
 	Bands []Band
+
+	each int // values in a point
+	last int // values in the last one
 }
 
 // Band is what was usual from a time on.
@@ -90,7 +96,7 @@ func Run(ctx context.Context, in io.Reader, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &player{o: o, w: d.Watch, res: &Result{}, series: map[string]*Series{}, points: map[string]*source.Point{}}
+	p := &player{o: o, w: d.Watch, res: &Result{}, series: map[string]*Series{}, points: map[string]*source.Point{}, from: map[string]bool{}}
 	for n := 0; ; n++ {
 		row, err := rows.Next()
 		if errors.Is(err, io.EOF) {
@@ -122,9 +128,11 @@ type player struct {
 	res    *Result
 	series map[string]*Series
 	points map[string]*source.Point
+	from   map[string]bool // names of sources
 	now    time.Time
 }
 
+// sourceName stands for the source of a signal that is not configured.
 const sourceName = "replay"
 
 func (p *player) point(signal string) *source.Point {
@@ -132,30 +140,29 @@ func (p *player) point(signal string) *source.Point {
 		return pt
 	}
 	pt := &source.Point{Source: sourceName, Kind: sourceName, Item: signal, Station: p.o.Config.Station, Equipment: sourceName, Signal: signal}
-	pt.Unit, pt.Map = p.configured(signal)
-	p.points[signal] = pt
+	p.configured(pt)
+	p.points[signal], p.from[pt.Source] = pt, true
 	return pt
 }
 
-// configured finds unit and names of states where the configuration has them.
-func (p *player) configured(signal string) (unit string, texts map[int64]string) {
+// configured takes over what the configuration knows of a signal.
+func (p *player) configured(pt *source.Point) {
 	for _, s := range p.o.Config.OPCUA {
 		for _, g := range s.Groups {
 			for _, n := range g.Nodes {
-				if n.As == signal {
-					return n.Unit, n.Map
+				if n.As == pt.Signal {
+					pt.Source, pt.Unit, pt.Map = s.Name, n.Unit, n.Map
 				}
 			}
 		}
 	}
 	for _, s := range p.o.Config.MQTT {
 		for _, t := range s.Topics {
-			if t.As == signal {
-				return t.Unit, nil
+			if before, _, named := strings.Cut(t.As, "{"); t.As == pt.Signal || named && before != "" && strings.HasPrefix(pt.Signal, before) {
+				pt.Source, pt.Unit = s.Name, t.Unit
 			}
 		}
 	}
-	return "", nil
 }
 
 func (p *player) row(row Row) {
@@ -196,13 +203,17 @@ func (p *player) advance(to time.Time) {
 func (p *player) tick(at time.Time) {
 	p.w.Begin()
 	defer p.w.End()
-	p.take(p.w.Tick(sourceName, at))
+	for _, name := range slices.Sorted(maps.Keys(p.from)) {
+		p.take(p.w.Tick(name, at))
+	}
 }
 
 func (p *player) end() {
 	p.w.Begin()
 	defer p.w.End()
-	p.take(p.w.Flush(sourceName, p.now))
+	for _, name := range slices.Sorted(maps.Keys(p.from)) {
+		p.take(p.w.Flush(name, p.now))
+	}
 }
 
 func (p *player) take(list []watch.Out) {
@@ -234,13 +245,10 @@ func (p *player) draw(name string, at time.Time, v float64, s *watch.Signal) {
 	if v != v || v-v != 0 {
 		return
 	}
-	c.At, c.Low, c.High = append(c.At, at), append(c.Low, v), append(c.High, v)
+	c.add(at, v)
 	low, high, known := s.Band()
 	if n := len(c.Bands); n == 0 || c.Bands[n-1].Known != known || c.Bands[n-1].Low != low || c.Bands[n-1].High != high {
 		c.Bands = append(c.Bands, Band{at, low, high, known})
-	}
-	if len(c.At) > maxPoints {
-		c.thin()
 	}
 	if len(c.Bands) > maxPoints {
 		half := c.Bands[:0]
@@ -251,12 +259,21 @@ func (p *player) draw(name string, at time.Time, v float64, s *watch.Signal) {
 	}
 }
 
-// thin merges neighbours; what was smallest and largest stays.
-func (s *Series) thin() {
-	n := 0
-	for i := 0; i+1 < len(s.At); i += 2 {
-		s.At[n], s.Low[n], s.High[n] = s.At[i], min(s.Low[i], s.Low[i+1]), max(s.High[i], s.High[i+1])
-		n++
+// add appends a value. When there are too many points two neighbours become one;
+// what was smallest and largest stays.
+func (s *Series) add(at time.Time, v float64) {
+	if n := len(s.At) - 1; n >= 0 && s.last < s.each {
+		s.Low[n], s.High[n] = min(s.Low[n], v), max(s.High[n], v)
+		s.last++
+		return
 	}
-	s.At, s.Low, s.High = s.At[:n], s.Low[:n], s.High[:n]
+	if len(s.At) == maxPoints {
+		for i := range maxPoints / 2 {
+			s.At[i], s.Low[i], s.High[i] = s.At[2*i], min(s.Low[2*i], s.Low[2*i+1]), max(s.High[2*i], s.High[2*i+1])
+		}
+		s.At, s.Low, s.High = s.At[:maxPoints/2], s.Low[:maxPoints/2], s.High[:maxPoints/2]
+		s.each = 2 * max(s.each, 1)
+	}
+	s.At, s.Low, s.High = append(s.At, at), append(s.Low, v), append(s.High, v)
+	s.last = 1
 }
