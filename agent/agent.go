@@ -100,6 +100,7 @@ func (a *Agent) start(ctx context.Context) error {
 	if a.journal, err = openJournal(ctx, cfg, id, log); err != nil {
 		return err
 	}
+	a.trust.sealing.destroy = a.journal.Destroy
 	err = a.run(ctx)
 	return errors.Join(err, a.journal.Close())
 }

@@ -146,7 +146,8 @@ type Journal struct {
 	doubt    *batch            // failed, and perhaps on disk
 	retryAt  time.Time         // before this time a failed live file isn't tried again
 	commits  uint64
-	written  uint64 // leaf bytes
+	written  uint64          // leaf bytes
+	gone     map[string]bool // data keys of the newest Destroy
 }
 
 // Open opens or creates the journal in o.Dir. It needs a few milliseconds

@@ -30,8 +30,11 @@ func leafKeys(leaves []Leaf) int {
 }
 
 // addKeys takes the data keys of a leaf into the batch.
-func (b *batch) addKeys(keys []*seal.DataKey) {
+func (b *batch) addKeys(keys []*seal.DataKey, gone map[string]bool) {
 	for _, k := range keys {
+		if gone[k.ID] {
+			continue
+		}
 		if b.keys == nil {
 			b.keys = map[string][]byte{}
 		}

@@ -280,7 +280,7 @@ func (j *Journal) admit(reqs []*request, answers []result) *batch {
 				continue
 			}
 			b.addHashed(leaf.Class, leaf.Bytes, r.hashes[k])
-			b.addKeys(leaf.Keys)
+			b.addKeys(leaf.Keys, j.gone)
 		}
 		for _, p := range r.at {
 			b.positions = append(b.positions, p)

@@ -14,10 +14,12 @@ import (
 const MaxBlob = 4 << 10
 
 const (
-	wrappedMagic = "linewatch/data-key/v1"
-	infoPrefix   = "linewatch data key\n"
-	monthForm    = "2006-01"
-	setPrefix    = "set:"
+	// Magic is how every wrapped data key begins.
+	Magic = "linewatch/data-key/v1\n"
+
+	infoPrefix = "linewatch data key\n"
+	monthForm  = "2006-01"
+	setPrefix  = "set:"
 )
 
 // Label says whose data a data key protects. It is in clear, in the wrapped blob:
@@ -87,7 +89,7 @@ type Wrapped struct {
 
 // header is the clear part of a blob: five lines and an empty one.
 func header(suite Suite, recipient string, l Label) []byte {
-	return []byte(wrappedMagic + "\n" + string(suite) + "\n" + recipient + "\n" + l.Subject + "\n" + l.Month + "\n\n")
+	return []byte(Magic + string(suite) + "\n" + recipient + "\n" + l.Subject + "\n" + l.Month + "\n\n")
 }
 
 // NewDataKey makes a random data key and wraps it for the recipient.
@@ -126,7 +128,7 @@ func ParseWrapped(blob []byte) (Wrapped, error) {
 		return fail("no end of the header")
 	}
 	lines := strings.Split(string(blob[:end]), "\n")
-	if len(lines) != 5 || lines[0] != wrappedMagic {
+	if len(lines) != 5 || lines[0]+"\n" != Magic {
 		return fail("header")
 	}
 	w := Wrapped{Suite: Suite(lines[1]), Recipient: lines[2], Label: Label{lines[3], lines[4]}}
@@ -144,6 +146,23 @@ func ParseWrapped(blob []byte) (Wrapped, error) {
 		return fail("length")
 	}
 	return w, nil
+}
+
+// BlobSize is the length of the blob that data begins with, 0 when it begins with
+// none or not with a whole one.
+func BlobSize(data []byte) int {
+	end := bytes.Index(data[:min(len(data), MaxBlob)], []byte("\n\n"))
+	if end < 0 {
+		return 0
+	}
+	lines := strings.Split(string(data[:end]), "\n")
+	if len(lines) != 5 || lines[0]+"\n" != Magic || !Suite(lines[1]).known() {
+		return 0
+	}
+	if n := end + 2 + Suite(lines[1]).sealedSize(); n <= len(data) {
+		return n
+	}
+	return 0
 }
 
 // Unwrap returns the data key of a blob. ErrWrapped for a blob that is none,
