@@ -92,6 +92,7 @@ func (a *Agent) views() control.Views {
 		RotateKey: func(ctx context.Context, reason string) (any, error) { return a.rotateKey(ctx, reason) },
 		Signals:   func(context.Context) (any, error) { return a.pipeline.Signals(), nil },
 		Detection: a.detectionViews(),
+		Baselines: a.baselines(),
 		Tail:      func(ctx context.Context, n int) ([]json.RawMessage, error) { return Tail(ctx, a.journal, n) },
 	}
 }

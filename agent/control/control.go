@@ -44,6 +44,7 @@ type Views struct {
 	Segment func(ctx context.Context, log string, from uint64) (*Segment, error)
 	// RotateKey changes the key that signs the logs.
 	RotateKey func(ctx context.Context, reason string) (any, error)
+	Baselines Baselines
 }
 
 // Segment is one segment of a log as it would be sent.
@@ -98,6 +99,7 @@ func handler(v Views) http.Handler {
 		answer(w, change, err)
 	})
 	mux.HandleFunc("GET /signals", view(v.Signals))
+	v.Baselines.serve(mux)
 	v.Detection.register(mux)
 	mux.HandleFunc("GET /journal/tail", func(w http.ResponseWriter, r *http.Request) {
 		n, err := strconv.Atoi(r.FormValue("n"))
