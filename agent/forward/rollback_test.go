@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -162,4 +163,53 @@ func TestAClosedLogIsSentWholeBeforeItsSuccessorIsRegistered(t *testing.T) {
 	require.Len(t, r.agg.Leaves(old.Origin), int(old.Size)+1, "log.closed is its last leaf")
 	r.caughtUp()
 	require.Len(t, r.distinct(event.Manufacturing), 3010)
+}
+
+// What was never sent and is rolled back with the folder is not caught by any
+// signature: the documents say so. The heartbeats bound it: a start without the
+// stop before it is in the record, with the clock that ran meanwhile.
+func TestANeverForwardedTailRolledBackIsNotCaughtBySignaturesButTheHeartbeatsShowTheStart(t *testing.T) {
+	r := newRig(t)
+	r.start()
+	r.add(event.Manufacturing, 0, 50)
+	r.caughtUp()
+	r.stop()
+	require.NoError(t, r.j.Close())
+	r.openJournal() // what the stop left is sent, so that the copy is up to date
+	r.start()
+	r.caughtUp()
+	r.stop()
+	backup := filepath.Join(t.TempDir(), "backup")
+	require.NoError(t, os.CopyFS(backup, os.DirFS(r.jo.Dir)))
+	origin := r.log(event.Manufacturing).Origin
+
+	r.add(event.Manufacturing, 50, 20) // never sent
+	require.NoError(t, r.j.Close())
+	require.NoError(t, os.RemoveAll(r.jo.Dir))
+	require.NoError(t, os.CopyFS(r.jo.Dir, os.DirFS(backup)))
+	r.openJournal()
+	r.start()
+	r.add(event.Manufacturing, 100, 10)
+	r.caughtUp()
+	require.Equal(t, origin, r.log(event.Manufacturing).Origin, "no signature speaks against it")
+	got := r.distinct(event.Manufacturing)
+	require.Len(t, got, 60)
+	require.False(t, got[50])
+
+	var reasons []string
+	for _, leaf := range r.agg.Leaves(r.log(event.Security).Origin) {
+		var e struct {
+			Type string `json:"event_type"`
+			Data struct {
+				Reason string
+				BootID string
+			} `json:"event_data"`
+		}
+		require.NoError(t, json.Unmarshal(leaf, &e))
+		if e.Type == event.TypeLogHeartbeat {
+			require.NotEmpty(t, e.Data.BootID)
+			reasons = append(reasons, e.Data.Reason)
+		}
+	}
+	require.Equal(t, []string{"start", "stop", "start", "start"}, reasons, "the second start is followed by another one without a stop")
 }
