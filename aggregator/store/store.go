@@ -75,6 +75,9 @@ type ReadModel interface {
 	Event(ctx context.Context, id string) ([]Row, error)
 	// EventAt returns the row of one leaf.
 	EventAt(ctx context.Context, log string, index uint64) (Row, error)
+	// Rows returns the rows that stand under the addresses [from, to) of a log, in
+	// their order; that of a leaf which is a copy stands elsewhere (EventAt).
+	Rows(ctx context.Context, log string, from, to uint64) ([]Row, error)
 	// Around returns up to before and after rows of the same station around a row, oldest first.
 	Around(ctx context.Context, r Row, before, after int) ([]Row, error)
 	Histogram(ctx context.Context, q EventQuery, from, to time.Time, buckets int) ([]Bucket, error)

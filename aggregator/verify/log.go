@@ -21,7 +21,8 @@ type reading struct {
 	tree   evidence.Range
 	keys   []evidence.KeyRange // derived from the registration and the log.key leaves, not read from the store
 	last   store.StoredSegment
-	broken bool // nothing after this can be placed
+	broken bool                 // nothing after this can be placed
+	rows   map[uint64]store.Row // of the segment, by index
 }
 
 // log walks one log from its first to its last segment.
@@ -36,7 +37,8 @@ func (w *walk) log(lg store.Log) error {
 		return nil
 	}
 	r.keys = []evidence.KeyRange{{Key: first}}
-	for seg, err := range w.o.Store.Segments(w.ctx, lg.ID, 0) {
+	w.resume(r)
+	for seg, err := range w.o.Store.Segments(w.ctx, lg.ID, r.tree.End) {
 		if err != nil {
 			return fmt.Errorf("verify: segments of log %s: %w", lg.ID, err)
 		}
@@ -52,9 +54,12 @@ func (w *walk) log(lg store.Log) error {
 		if r.broken {
 			return nil
 		}
+		if err := w.passed(r, false); err != nil {
+			return err
+		}
 	}
 	w.end(r)
-	return nil
+	return w.passed(r, true)
 }
 
 // beyond meets a segment behind the size that the log had when the walk began. A
@@ -116,6 +121,8 @@ func (w *walk) segment(r *reading, seg store.StoredSegment) error {
 		err = w.leaves(r, seg)
 	case wire.KindHole:
 		w.hole(r, seg)
+	case store.KindDropped:
+		err = w.dropped(r, seg)
 	default:
 		w.find(r.Origin, seg.First, "unknown kind of segment %q", seg.Kind)
 		r.broken = true
@@ -126,7 +133,7 @@ func (w *walk) segment(r *reading, seg store.StoredSegment) error {
 	w.checkpoint(r, seg)
 	r.last = seg
 	if w.o.Progress != nil {
-		w.o.Progress(w.rep.Leaves+w.rep.Lost, w.total)
+		w.o.Progress(w.rep.Leaves+w.rep.Lost+w.rep.DroppedLeaves, w.total)
 	}
 	return nil
 }
@@ -145,6 +152,9 @@ func (w *walk) leaves(r *reading, seg store.StoredSegment) error {
 	}
 	if err != nil {
 		w.find(r.Origin, seg.First, "the leaf hashes are missing")
+	}
+	if err := w.readRows(r, seg); err != nil {
+		return err
 	}
 	for i, leaf := range leaves {
 		index, hash := seg.First+uint64(i), evidence.LeafHash(leaf)

@@ -11,6 +11,23 @@ import (
 // feedPage is how many rows of the read model are read at once.
 const feedPage = 1000
 
+// readRows reads the rows of a segment at once: one question to the database for
+// each leaf would be most of the work.
+func (w *walk) readRows(r *reading, seg store.StoredSegment) error {
+	if w.o.Project == nil {
+		return nil
+	}
+	rows, err := w.o.Store.Rows(w.ctx, r.ID, seg.First, seg.First+seg.Count)
+	if err != nil {
+		return fmt.Errorf("verify: rows of log %s: %w", r.ID, err)
+	}
+	r.rows = make(map[uint64]store.Row, len(rows))
+	for _, row := range rows {
+		r.rows[row.Index] = row
+	}
+	return nil
+}
+
 // row compares the row of the read model with its leaf. The row of a copy may be
 // the one that the log before has.
 func (w *walk) row(r *reading, seg store.StoredSegment, index uint64, leaf []byte) error {
@@ -19,7 +36,11 @@ func (w *walk) row(r *reading, seg store.StoredSegment, index uint64, leaf []byt
 	if !ok {
 		return nil
 	}
-	row, err := w.o.Store.EventAt(w.ctx, r.ID, index)
+	row, ok := r.rows[index]
+	var err error
+	if !ok { // it is missing, or stands under another address
+		row, err = w.o.Store.EventAt(w.ctx, r.ID, index)
+	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		w.find(r.Origin, index, "the event is missing from the read model: rebuild it")

@@ -15,6 +15,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/event"
@@ -30,6 +31,7 @@ type Store interface {
 	LeafHashes(ctx context.Context, log string, from, to uint64) ([]evidence.Hash, error)
 	Segments(ctx context.Context, log string, from uint64) iter.Seq2[store.StoredSegment, error]
 	RootLists(ctx context.Context, log string, from uint64) iter.Seq2[store.RootList, error]
+	Rows(ctx context.Context, log string, from, to uint64) ([]store.Row, error)
 	EventAt(ctx context.Context, log string, index uint64) (store.Row, error)
 	Feed(ctx context.Context, after string, limit int) (store.FeedPage, error)
 }
@@ -45,6 +47,9 @@ type Options struct {
 	// Project checks each row of the read model against its leaf, and that there
 	// are no other rows, when set (slow).
 	Project store.Projector
+	// State is a file that holds how far the walk came; a walk that finds it goes on
+	// from there, and removes it at its end. "" does without.
+	State string
 	// Progress is told the leaves checked and those of all logs; may be nil.
 	Progress func(done, total uint64)
 }
@@ -58,10 +63,15 @@ type Finding struct {
 
 // Report says what was checked and what was found.
 type Report struct {
-	Logs     int       `json:"logs"`
-	Segments uint64    `json:"segments"`
-	Leaves   uint64    `json:"leaves"`
-	Lost     uint64    `json:"lost"`  // leaves in declared holes
+	Logs     int    `json:"logs"`
+	Segments uint64 `json:"segments"`
+	Leaves   uint64 `json:"leaves"`
+	Lost     uint64 `json:"lost"` // leaves in declared holes
+	// DroppedLeaves are gone in the open: Dropped says by which tombstones.
+	DroppedLeaves uint64    `json:"dropped_leaves"`
+	Dropped       []Dropped `json:"dropped,omitempty"`
+	// Resumed: a part was checked by an earlier call with the same state.
+	Resumed  bool      `json:"resumed,omitempty"`
 	Roots    uint64    `json:"roots"` // log.roots lists
 	Anchored bool      `json:"anchored"`
 	Forked   []string  `json:"forked,omitempty"` // quarantined logs
@@ -85,6 +95,12 @@ type walk struct {
 	rooted     map[string][]rooted           // by ledger log: its log.roots leaves
 	begun      []begun
 	rows       map[string]uint64 // of the read model that leaves have shown, by log id
+	tombs      map[string][]tomb // by origin of the log that they speak of
+
+	state   state
+	resumed bool
+	saved   time.Time
+	base    Report // of the ledger's logs
 }
 
 type witness struct {
@@ -115,7 +131,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	}
 	w := &walk{
 		o: o, ctx: ctx, enrolled: map[string][]ed25519.PublicKey{}, registered: map[string]ed25519.PublicKey{},
-		witnessed: map[string]map[uint64]witness{}, rooted: map[string][]rooted{}, rows: map[string]uint64{},
+		witnessed: map[string]map[uint64]witness{}, rooted: map[string][]rooted{}, rows: map[string]uint64{}, tombs: map[string][]tomb{},
 	}
 	w.rep.Anchored, w.rep.Findings = len(o.Ledger) > 0, []Finding{}
 	for _, lg := range logs {
@@ -132,10 +148,8 @@ func Run(ctx context.Context, o Options) (Report, error) {
 			return w.rep, err
 		}
 	}
-	for _, lg := range logs {
-		if err := w.log(lg); err != nil {
-			return w.rep, err
-		}
+	if err := w.all(logs[:split], logs[split:]); err != nil {
+		return w.rep, err
 	}
 	w.compareLists()
 	w.unmet()
@@ -149,7 +163,33 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	slices.SortStableFunc(w.rep.Findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Origin, b.Origin), cmp.Compare(a.Index, b.Index))
 	})
-	return w.rep, nil
+	seen := map[Finding]bool{} // a broken log is met again by a walk that resumes
+	w.rep.Findings = slices.DeleteFunc(w.rep.Findings, func(f Finding) bool {
+		defer func() { seen[f] = true }()
+		return seen[f]
+	})
+	return w.rep, w.forget()
+}
+
+// all walks the ledger's logs, then the others from where an earlier walk left them.
+func (w *walk) all(ledger, others []store.Log) error {
+	for _, lg := range ledger {
+		if err := w.log(lg); err != nil {
+			return err
+		}
+	}
+	if err := w.load(); err != nil {
+		return err
+	}
+	w.base, w.saved = w.rep, time.Now()
+	w.rep = w.rep.plus(w.state.Report)
+	w.rep.Resumed = w.resumed
+	for _, lg := range others {
+		if err := w.log(lg); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func rank(lg store.Log) int {
@@ -233,6 +273,8 @@ func (w *walk) ledgerLeaf(lg store.Log, index uint64, typ string, data []byte) {
 			}
 			w.registered[d.Origin] = key
 		}
+	case event.TypeRetentionPurged:
+		w.purged(lg, index, data)
 	case event.TypeLogRoots:
 		var d struct{ Root string }
 		if json.Unmarshal(data, &d) != nil {
@@ -279,10 +321,14 @@ func (w *walk) unmet() {
 	for origin, sizes := range w.witnessed {
 		for size, x := range sizes {
 			if !x.met {
-				w.find(origin, size, "the ledger (%s, leaf %d) knows this log at size %d, the store does not", x.origin, x.index, size)
+				w.missed(origin, size, x)
 			}
 		}
 	}
+}
+
+func (w *walk) missed(origin string, size uint64, x witness) {
+	w.find(origin, size, "the ledger (%s, leaf %d) knows this log at size %d, the store does not", x.origin, x.index, size)
 }
 
 // removed reports logs that the ledger registered and the store does not have.

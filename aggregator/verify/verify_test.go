@@ -84,6 +84,16 @@ func (s tampered) RootLists(ctx context.Context, log string, from uint64) iter.S
 	}
 }
 
+func (s tampered) Rows(ctx context.Context, log string, from, to uint64) ([]store.Row, error) {
+	rows, err := s.Store.Rows(ctx, log, from, to)
+	for i := range rows {
+		if s.row != nil {
+			s.row(&rows[i])
+		}
+	}
+	return rows, err
+}
+
 func (s tampered) EventAt(ctx context.Context, log string, index uint64) (store.Row, error) {
 	r, err := s.Store.EventAt(ctx, log, index)
 	if s.row != nil {

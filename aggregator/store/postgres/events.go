@@ -288,6 +288,18 @@ func (s *Store) EventAt(ctx context.Context, log string, index uint64) (store.Ro
 	return row, nil
 }
 
+// Rows returns the rows of the leaves [from, to) of a log.
+func (s *Store) Rows(ctx context.Context, log string, from, to uint64) ([]store.Row, error) {
+	rows, err := inSnapshot(ctx, s, func(ctx context.Context, tx pgx.Tx) ([]placed, error) {
+		return readRows(ctx, tx, `SELECT e.* FROM events e WHERE e.log = (SELECT n FROM logs WHERE log = ?) AND e.idx >= ? AND e.idx < ?`,
+			` ORDER BY e.idx`, log, int64(min(from, math.MaxInt64)), int64(min(to, math.MaxInt64)))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("rows %d to %d of log %s: %w", from, to, log, err)
+	}
+	return plain(rows), nil
+}
+
 // Around returns the neighbours of a row on its station, oldest first; the row
 // itself is not among them.
 func (s *Store) Around(ctx context.Context, r store.Row, before, after int) ([]store.Row, error) {

@@ -250,6 +250,25 @@ func (s *Store) EventAt(ctx context.Context, log string, index uint64) (store.Ro
 	return row, nil
 }
 
+// Rows returns the rows of the leaves [from, to) of a log.
+func (s *Store) Rows(ctx context.Context, log string, from, to uint64) ([]store.Row, error) {
+	rows, err := inSnapshot(ctx, s, func(tx *sql.Tx) ([]placed, error) {
+		n, err := logNumber(ctx, tx, log)
+		if err != nil {
+			return nil, err
+		}
+		first, end := int64(min(from, math.MaxInt64)), int64(min(to, math.MaxInt64))
+		return collect(rowsOf(tx.QueryContext(ctx, `SELECT `+rowColumns+` FROM segments s CROSS JOIN events e ON e.pos = s.pos AND e.log = s.log
+			AND e.idx >= max(s.first, ?) AND e.idx < min(s.first + s.count, ?) CROSS JOIN logs l ON l.n = e.log
+			WHERE s.log = ? AND s.first < ? AND s.first >= (SELECT coalesce(max(first), 0) FROM segments WHERE log = ? AND first <= ?)
+			ORDER BY s.first, e.idx`, first, end, n, end, n, first)), scanRow)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("rows %d to %d of log %s: %w", from, to, log, err)
+	}
+	return plain(rows), nil
+}
+
 // Around returns the neighbours of a row on its station, oldest first; the row
 // itself is not among them.
 func (s *Store) Around(ctx context.Context, r store.Row, before, after int) ([]store.Row, error) {

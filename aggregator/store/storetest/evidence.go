@@ -110,7 +110,14 @@ func testSegments(t *testing.T, s store.Store) {
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
-	_, err := s.Leaf(ctx, l.ID, l.Size)
+	rows, err := s.Rows(ctx, l.ID, 4, 100)
+	require.NoError(t, err)
+	require.Len(t, rows, 96)
+	for i, row := range rows {
+		require.EqualValues(t, 4+i, row.Index)
+		require.Equal(t, l.Leaves[row.Index], row.Leaf)
+	}
+	_, err = s.Leaf(ctx, l.ID, l.Size)
 	require.ErrorIs(t, err, store.ErrNotFound)
 	_, err = s.Leaf(ctx, "0000000000000000", 0)
 	require.ErrorIs(t, err, store.ErrNotFound)
