@@ -34,7 +34,11 @@ func (d *Detector) close() {
 	}
 	hour, minute, second := time.Unix(0, st.at).In(d.loc).Clock()
 	clock := float64(hour) + float64(minute)/60 + float64(second)/3600
-	raw := d.model.step(st, clock, d.where.level(), d.phase.next(st.at, st.mean))
+	situation := d.where.level()
+	if d.settle > 0 { // the way into a situation is none of its ways
+		situation = -1
+	}
+	raw := d.model.step(st, clock, situation, d.phase.next(st.at, st.mean))
 	if !d.paused {
 		d.where.learn()
 		d.learnt += values
@@ -104,10 +108,10 @@ func (d *Detector) judge(st step, raw float64) {
 	if !d.where.known() {
 		return
 	}
-	if raw >= d.floor {
+	score := d.model.emit(raw)
+	if score >= d.floor {
 		d.news = d.model.steps
 	}
-	score := d.model.emit(raw)
 	if !d.settled {
 		d.settled = d.calm(st.at)
 		return

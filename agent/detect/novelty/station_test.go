@@ -1,0 +1,322 @@
+package novelty
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/linewatch/linewatch/agent/config"
+	"github.com/linewatch/linewatch/agent/detect"
+	"github.com/linewatch/linewatch/agent/detect/station"
+	"github.com/linewatch/linewatch/shared/event"
+)
+
+// player plays one made signal into its detector, in event time.
+type player struct {
+	scenario string
+	i        int
+	rate     float64
+	source   source
+	d        *Detector
+	context  detect.Context
+	found    []detect.Finding // of type anomaly.detected
+	n        int              // values played
+}
+
+func newPlayer(scenario string, i int, seed uint64, rate float64) *player {
+	return &player{scenario: scenario, i: i, rate: rate, source: newSource(scenario, i, seed), d: New(Options{
+		Signal: detect.Signal{Station: "s", Source: scenario, Name: "signal" + strconv.Itoa(i)}, Location: time.UTC,
+	})}
+}
+
+func (p *player) now() float64 { return float64(p.n) / p.rate }
+
+func (p *player) next() float64 { return p.source.value(p.now(), 1/p.rate) }
+
+func (p *player) take(v float64) {
+	t := p.now()
+	p.n++
+	if c := recipeAt(p.scenario, t); c != p.context {
+		p.context = c
+		p.d.SetContext(c)
+	}
+	for _, f := range p.d.Observe(detect.Sample{At: monday().Add(time.Duration(t * float64(time.Second))), Value: v}) {
+		if f.Type == event.TypeAnomalyDetected {
+			p.found = append(p.found, f)
+		}
+	}
+}
+
+// until plays clean values up to a day.
+func (p *player) until(days float64) {
+	for p.now() < days*24*hour {
+		p.take(p.next())
+	}
+}
+
+// tally is what a made station would have shown.
+type tally struct {
+	marks      float64 // per signal and day
+	mostMarks  int     // of one signal in any 24 hours
+	alerts     float64 // per shift, the station's own budget applied
+	most       int     // alerts within any 8 hours
+	first      float64 // alerts of the first day
+	candidates float64 // groups and lasting novelty per shift, before the budget
+}
+
+// judge lets the station's detector see the findings of all signals.
+func judge(players []*player, days float64) (t tally) {
+	w := station.New(config.Alerting{Within: 10 * time.Second, Shift: 8 * time.Hour, PerShift: 1, Persist: 15 * time.Minute}, "s", nil)
+	type one struct {
+		p *player
+		f detect.Finding
+	}
+	var all []one
+	for _, p := range players {
+		var marks []time.Time
+		for _, f := range p.found {
+			all = append(all, one{p, f})
+			if f.Data[DataPersists] == false {
+				marks = append(marks, f.At)
+			}
+		}
+		t.marks += float64(len(marks)) / float64(len(players)) / days
+		t.mostMarks = max(t.mostMarks, within(marks, 24*time.Hour))
+	}
+	slices.SortStableFunc(all, func(a, b one) int { return a.f.At.Compare(b.f.At) })
+	var alerts []time.Time
+	take := func(list []detect.Finding, at time.Time) {
+		for _, f := range list {
+			if f.Type != event.TypeAnomalyGroup {
+				continue
+			}
+			t.candidates += 1 / (3 * days)
+			if f.Data["alert"] == true {
+				alerts = append(alerts, at)
+			}
+		}
+	}
+	i := 0
+	for at := monday(); at.Sub(monday()).Hours() < days*24; at = at.Add(time.Second) {
+		for ; i < len(all) && !all[i].f.At.After(at); i++ {
+			take(w.Found(all[i].p.d.o.Signal, all[i].f.At, &all[i].f), all[i].f.At)
+		}
+		take(w.Tick(at), at)
+	}
+	t.alerts, t.most = float64(len(alerts))/(3*days), within(alerts, 8*time.Hour-time.Minute)
+	for _, at := range alerts {
+		if at.Sub(monday()) < 24*time.Hour {
+			t.first++
+		}
+	}
+	return t
+}
+
+// within is the most times of a sorted list in one window.
+func within(list []time.Time, window time.Duration) (most int) {
+	for i := range list {
+		n := 0
+		for _, at := range list[i:] {
+			if at.Sub(list[i]) < window {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	return most
+}
+
+// runs is how long and with how many signals a rate is measured: ten times the values
+// for a tenth of the signals.
+var runs = []struct {
+	rate, days, learnt float64
+	faulty             int // signals with faults
+}{{0.1, 14, 9, 20}, {1, 14, 9, 20}, {10, 4, 3, 4}}
+
+// BenchmarkCleanStation counts marks and alerts of 20 signals on clean data, by kind of
+// data and rate.
+func BenchmarkCleanStation(b *testing.B) {
+	for _, scenario := range scenarios() {
+		for _, run := range runs {
+			b.Run(scenario+"/"+strconv.FormatFloat(run.rate, 'g', -1, 64)+"Hz", func(b *testing.B) {
+				var players []*player
+				for i := range madeSignals {
+					p := newPlayer(scenario, i, 1, run.rate)
+					p.until(run.days)
+					players = append(players, p)
+				}
+				t := judge(players, run.days)
+				b.ReportMetric(t.marks, "marks/signal-day")
+				b.ReportMetric(float64(t.mostMarks), "most-marks/24h")
+				b.ReportMetric(t.alerts, "alerts/shift")
+				b.ReportMetric(float64(t.most), "most-alerts/8h")
+				b.ReportMetric(t.candidates, "candidates/shift")
+			})
+		}
+	}
+}
+
+// BenchmarkFaults tells the share of injected faults that are marked while they last,
+// the mean of all kinds of data. A mark counts only beyond those of the same hours
+// without the fault.
+func BenchmarkFaults(b *testing.B) {
+	for _, run := range runs {
+		b.Run(strconv.FormatFloat(run.rate, 'g', -1, 64)+"Hz", func(b *testing.B) {
+			marked, lasting, n := map[string]float64{}, map[string]float64{}, 0.0
+			for _, scenario := range scenarios() {
+				for i := range run.faulty {
+					n++
+					for kind, f := range inject(b, scenario, i, run.rate, run.learnt) {
+						marked[kind] += f[0]
+						lasting[kind] += f[1]
+					}
+				}
+			}
+			for _, kind := range faults() {
+				b.ReportMetric(100*marked[kind]/n, kind+"-%")
+				b.ReportMetric(100*lasting[kind]/n, kind+"-lasting-%")
+			}
+		})
+	}
+}
+
+// inject learns a clean signal for some days and plays each fault behind it; the state
+// is kept and restored for each. Per kind: marked, and told to last.
+func inject(tb testing.TB, scenario string, i int, rate, learnt float64) map[string][2]float64 {
+	p := newPlayer(scenario, i, 1, rate)
+	p.until(learnt + (9+float64(i)/5)/24) // from nine to one o'clock
+	state, began, from := p.d.Save(), p.n, p.now()
+	tail := make([]float64, int(25*hour*rate))
+	for k := range tail {
+		tail[k] = p.source.value(from+float64(k)/rate, 1/rate)
+	}
+	play := func(f *fault, seconds float64) (marks, lasting int) {
+		q := newPlayer(scenario, i, 1, rate)
+		q.n, q.d = began, New(p.d.o)
+		require.NoError(tb, q.d.Restore(state))
+		for _, v := range tail[:min(len(tail), int((seconds+600)*rate))] {
+			if f != nil {
+				v = f.change(q.now(), v, p.source.deviation())
+			}
+			q.take(v)
+		}
+		for _, f := range q.found {
+			if f.Data[DataPersists] == true {
+				lasting++
+			} else {
+				marks++
+			}
+		}
+		return marks, lasting
+	}
+	result := map[string][2]float64{}
+	for _, kind := range faults() {
+		f := &fault{kind: kind, from: from + 60, noise: newNoise(uint64(i)+3, 0, 1)}
+		clean, cleanLasting := play(nil, f.lasts())
+		marks, lasting := play(f, f.lasts())
+		var r [2]float64
+		if lasting > cleanLasting {
+			r[1] = 1
+		}
+		if marks > clean || r[1] == 1 {
+			r[0] = 1
+		}
+		result[kind] = r
+	}
+	return result
+}
+
+// fault is something that goes wrong with a signal at a time.
+type fault struct {
+	kind  string
+	from  float64 // seconds
+	held  float64
+	noise *noise
+}
+
+// faults in the words of the benchmark: 12 standard deviations for 10 s; 8 for an hour;
+// to 12 within two hours; five times the noise for an hour; the last value for an hour;
+// a twentieth of its movement for an hour; to 12 within a day.
+func faults() []string {
+	return []string{"spike", "step", "drift", "noise", "flatline", "frozen", "slow"}
+}
+
+// lasts is how long a fault lasts, in seconds.
+func (f *fault) lasts() float64 {
+	switch f.kind {
+	case "spike":
+		return 10
+	case "drift":
+		return 2 * hour
+	case "slow":
+		return 24 * hour
+	}
+	return hour
+}
+
+// change is the value with the fault.
+func (f *fault) change(t, v, sigma float64) float64 {
+	if sigma == 0 {
+		sigma = 0.01 * math.Abs(v)
+	}
+	if t < f.from || t > f.from+f.lasts() {
+		f.held = v
+		return v
+	}
+	part := (t - f.from) / f.lasts()
+	switch f.kind {
+	case "spike":
+		return v + 12*sigma
+	case "step":
+		return v + 8*sigma
+	case "drift", "slow":
+		return v + 12*sigma*part
+	case "noise":
+		return v + 5*sigma*f.noise.rng.NormFloat64()
+	case "flatline":
+		return f.held
+	}
+	return v - (v-f.held)*0.95
+}
+
+func TestACleanStationIsMarkedSeldomAndCalledOutHardlyEver(t *testing.T) {
+	const days = 7
+	for _, scenario := range scenarios() {
+		t.Run(scenario, func(t *testing.T) {
+			var players []*player
+			for i := range madeSignals {
+				p := newPlayer(scenario, i, 2, 0.1)
+				p.until(days)
+				require.True(t, p.d.settled, "signal %d: %s", i, p.d.detail())
+				players = append(players, p)
+			}
+			got := judge(players, days)
+			t.Logf("%+v", got)
+			require.LessOrEqual(t, got.mostMarks, marksPerDay)
+			require.LessOrEqual(t, got.most, 1)
+			require.Less(t, got.alerts, 0.7)
+			require.Less(t, got.marks, 2.0)
+		})
+	}
+}
+
+func TestFaultsAreMarkedWhileTheyLast(t *testing.T) {
+	marked, n := map[string]float64{}, 0.0
+	for _, scenario := range []string{"noisy", "daily", "batch", "recipes"} {
+		for i := range 6 {
+			n++
+			for kind, f := range inject(t, scenario, i, 0.1, 4) {
+				marked[kind] += f[0]
+			}
+		}
+	}
+	t.Logf("%v of %g", marked, n)
+	for _, kind := range []string{"spike", "step", "noise"} {
+		require.Greater(t, marked[kind]/n, 0.8, kind)
+	}
+	require.Greater(t, marked["drift"]/n, 0.6)
+}
