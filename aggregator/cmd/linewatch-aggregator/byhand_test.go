@@ -1,0 +1,232 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/linewatch/linewatch/shared/evidence"
+	"github.com/linewatch/linewatch/shared/evidence/bundle"
+	"github.com/linewatch/linewatch/shared/wire/wiretest"
+)
+
+// exported is an aggregator with a station's log, and two bundles of it.
+type exported struct {
+	*shell
+	agent       *wiretest.Agent
+	event, week []byte
+	id          string
+	trust       string
+}
+
+func newExported(t *testing.T) *exported {
+	t.Helper()
+	s := newShell(t)
+	url, stop := s.service()
+	x := &exported{shell: s, agent: s.agentOf(url, 12)}
+	stop()
+	x.id = regexp.MustCompile(`"id":"([0-9a-f-]{36})"`).FindStringSubmatch(string(wiretest.Leaf("st07", 5)))[1]
+	one, week := filepath.Join(s.tmp, "event.bundle"), filepath.Join(s.tmp, "week.bundle")
+	s.ok("evidence", "export", "--out", one, "--event", x.id)
+	s.ok("evidence", "export", "--out", week, "--station", "hamburg/body/line3/*", "--from", "2020-01-01", "--to", time.Now().AddDate(0, 0, 2).Format(time.DateOnly))
+	var err error
+	x.event, err = os.ReadFile(one)
+	require.NoError(t, err)
+	x.week, err = os.ReadFile(week)
+	require.NoError(t, err)
+	x.trust = s.ok("trust")
+	return x
+}
+
+// judged is the verdict of linewatch-verify on the bytes of a bundle.
+func judged(t *testing.T, trustFile string, data []byte) bundle.Verdict {
+	t.Helper()
+	trust, err := bundle.ParseTrust(strings.NewReader(trustFile))
+	require.NoError(t, err)
+	v := bundle.NewVerifier(trust, func(bundle.Finding) {})
+	if err := v.Bundle("bundle", bytes.NewReader(data)); err != nil {
+		return bundle.Bad
+	}
+	v.Close()
+	return v.Summary().Verdict()
+}
+
+// rehashed writes the hash of the last line anew, as a forger would.
+func rehashed(data []byte) []byte {
+	at := bytes.LastIndex(data, []byte("end sha256:"))
+	if at < 0 {
+		return data
+	}
+	sum := sha256.Sum256(data[:at])
+	return append(bytes.Clone(data[:at]), "end sha256:"+hex.EncodeToString(sum[:])+"\n"...)
+}
+
+func TestAChangedByteAnywhereInABundleIsFoundEvenWhenItsHashIsMadeAnew(t *testing.T) {
+	x := newExported(t)
+	for name, good := range map[string][]byte{"event": x.event, "week": x.week} {
+		require.Equal(t, bundle.Anchored, judged(t, x.trust, good), "%s\n%s", name, good)
+		require.Equal(t, bundle.NotAnchored, judged(t, "", good), name)
+		body := bytes.LastIndex(good, []byte("end sha256:"))
+		for i := range good {
+			bad := bytes.Clone(good)
+			bad[i] ^= 1 << (i % 8)
+			require.Equal(t, bundle.Bad, judged(t, x.trust, bad), "%s: byte %d of %d, %q", name, i, len(good), around(good, i))
+			if i < body { // without a trust file, and with a fresh hash
+				require.Equal(t, bundle.Bad, judged(t, "", rehashed(bad)), "%s: byte %d of %d, %q", name, i, len(good), around(good, i))
+			}
+		}
+	}
+}
+
+func around(data []byte, i int) []byte { return data[max(0, i-20):min(len(data), i+20)] }
+
+// document is docs/verify-by-hand.md: its scripts by name and its commands in order.
+func document(t *testing.T) (scripts map[string]string, commands []string) {
+	t.Helper()
+	text, err := os.ReadFile("../../../docs/verify-by-hand.md")
+	require.NoError(t, err)
+	scripts = map[string]string{}
+	for _, block := range regexp.MustCompile("(?ms)^```(.*?)\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+		if name, ok := strings.CutPrefix(block[1], "python "); ok {
+			require.LessOrEqual(t, strings.Count(block[2], "\n"), 40, "%s has more than 40 lines", name)
+			scripts[name] = block[2]
+		} else if block[1] == "sh" {
+			commands = append(commands, block[2])
+		}
+	}
+	require.Len(t, scripts, 2)
+	require.Len(t, commands, 5)
+	return scripts, commands
+}
+
+// folder holds the bundles and the scripts, as the reader of the document has them.
+func (x *exported) folder(scripts map[string]string) string {
+	x.t.Helper()
+	dir := x.t.TempDir()
+	for name, text := range map[string]string{"event.bundle": string(x.event), "week.bundle": string(x.week), "check.py": scripts["check.py"], "walk.py": scripts["walk.py"]} {
+		require.NoError(x.t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	return dir
+}
+
+func TestVerifyByHandIsFollowedToTheEndWithShaOpensslAndPython(t *testing.T) {
+	x := newExported(t)
+	scripts, commands := document(t)
+	dir := x.folder(scripts)
+	var out []string
+	for _, text := range commands {
+		cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", text)
+		cmd.Dir = dir
+		said, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s\n%s", text, said)
+		out = append(out, string(said))
+	}
+	leaf := wiretest.Leaf("st07", 5)
+	require.Contains(t, out[0], "NOT ANCHORED", "the summary comes first")
+	sums := strings.Fields(out[1])
+	require.Len(t, sums, 2)
+	require.Equal(t, sums[0], sums[1])
+	require.Contains(t, out[2], "\nproof leaf 5 of ")
+	require.Contains(t, out[2], string(leaf))
+	require.Contains(t, out[2], "agent.enrolled")
+	require.Contains(t, out[2], "log.registered")
+	require.Contains(t, out[2], evidence.Fingerprint(x.agent.Public()))
+	require.Regexp(t, `\nALL 3 PROOFS HOLD\n$`, out[2])
+	hash := evidence.LeafHash(leaf)
+	require.Contains(t, out[3], hex.EncodeToString(hash[:]))
+	require.Contains(t, out[4], "PROOFS HOLD")
+	require.Contains(t, out[4], "CHECKPOINTS HOLD")
+	require.Contains(t, out[4], string(wiretest.Leaf("st07", 0)))
+}
+
+// driver runs a script of the document over many changed copies of a bundle in
+// one process. openssl is asked once for equal questions.
+const driver = `
+import contextlib, io, subprocess, sys
+source, kept, real, asked = compile(open(sys.argv[1]).read(), sys.argv[1], "exec"), {}, subprocess.run, 0
+def run(args, **more):
+    global asked
+    question = tuple(open(args[args.index(o) + 1], "rb").read() for o in ("-inkey", "-in", "-sigfile"))
+    if question not in kept: asked += 1; kept[question] = real(args, **more)
+    return kept[question]
+subprocess.run = run
+def holds(data):
+    with open("changed.bundle", "wb") as f: f.write(data)
+    sys.argv = ["check", "changed.bundle"]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as out: exec(source, {"__name__": "__main__"})
+    except (SystemExit, Exception): return False
+    return out.getvalue().splitlines()[-1].startswith("ALL")
+good = open(sys.argv[2], "rb").read()
+if not holds(good): sys.exit("the unchanged bundle does not hold")
+missed = [i for i in range(len(good)) if holds(good[:i] + bytes([good[i] ^ 1 << i % 8]) + good[i + 1:])]
+missed += [-n for n in range(1, len(good), 97) if holds(good[:-n])]
+print("missed", missed, "openssl was asked", asked)
+`
+
+func TestTheScriptsOfTheDocumentFindAChangedByteAnywhere(t *testing.T) {
+	x := newExported(t)
+	scripts, _ := document(t)
+	dir := x.folder(scripts)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "driver.py"), []byte(driver), 0o600))
+	for script, file := range map[string]string{"check.py": "event.bundle", "walk.py": "week.bundle"} {
+		cmd := exec.CommandContext(t.Context(), "python3", "driver.py", script, file)
+		cmd.Dir = dir
+		said, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", said)
+		require.Contains(t, string(said), "missed [] ", "%s on %s", script, file)
+	}
+}
+
+// What the scripts cover they find without the hash of the whole file too.
+func TestTheScriptsFindAForgerWhoMakesTheHashAnew(t *testing.T) {
+	x := newExported(t)
+	scripts, _ := document(t)
+	dir := x.folder(scripts)
+	runs := func(script string, data []byte) (string, bool) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "forged.bundle"), rehashed(data), 0o600))
+		cmd := exec.CommandContext(t.Context(), "python3", script, "forged.bundle")
+		cmd.Dir = dir
+		said, err := cmd.CombinedOutput()
+		return string(said), err == nil
+	}
+	said, ok := runs("check.py", x.event)
+	require.True(t, ok, said)
+	said, ok = runs("walk.py", x.week)
+	require.True(t, ok, said)
+	swap := func(data []byte, from, to string) []byte {
+		require.Contains(t, string(data), from)
+		return bytes.ReplaceAll(data, []byte(from), []byte(to))
+	}
+	key := fmt.Sprintf("key %s", strings.TrimPrefix(regexp.MustCompile(`(?m)^key linewatch/a\S+ \S+ 0 0$`).FindString(string(x.event)), "key "))
+	for name, forged := range map[string][]byte{
+		"another index":       swap(x.event, "index 5\n", "index 4\n"),
+		"a key for no size":   swap(x.event, key, strings.TrimSuffix(key, "0 0")+"0 1"),
+		"a key for later":     swap(x.event, key, strings.TrimSuffix(key, "0 0")+"900 0"),
+		"another size signed": swap(x.event, "\n12\n", "\n13\n"),
+	} {
+		said, ok := runs("check.py", forged)
+		require.False(t, ok, "%s: %s", name, said)
+	}
+	leaf := string(wiretest.Leaf("st07", 3))
+	for name, forged := range map[string][]byte{
+		"a leaf changed":      swap(x.week, "= "+leaf, "= "+strings.Replace(leaf, `"st07"`, `"st08"`, 1)+" "),
+		"a key for later":     swap(x.week, key, strings.TrimSuffix(key, "0 0")+"900 0"),
+		"another root's size": swap(x.week, "\n12\n", "\n13\n"),
+	} {
+		said, ok := runs("walk.py", forged)
+		require.False(t, ok, "%s: %s", name, said)
+	}
+}
