@@ -193,7 +193,7 @@ func (c *Chart) point(p closed) []detect.Finding {
 		}
 		return []detect.Finding{{
 			Type: event.TypeSpcBaseline, Class: event.Security, Condition: "baseline", At: p.At,
-			Detector: "spc", Data: c.baselineData(e, "linewatch-agent"),
+			Detector: "spc", Data: c.baselineData(e, "system"),
 		}}
 	}
 	return c.judge(t, p)

@@ -141,6 +141,12 @@ func TestRangesFireByChanceAsOftenAsTheyTell(t *testing.T) {
 	require.InEpsilon(t, chance[alarmRange], points/float64(fired), .06)
 }
 
+func TestTheMovingRangeWouldFireOnceIn109ByChance(t *testing.T) {
+	// Why it does not alarm: D4(2) times its mean is 2.606 standard deviations of a difference.
+	_, high, _ := rangeLimits(d2[2], 2)
+	require.InDelta(t, 109, 1/(2*stats.Phi(-high/math.Sqrt2)), 1)
+}
+
 func TestTheConstantsOfRangesAreThoseOfTheNormalDistribution(t *testing.T) {
 	// d2 = ∫ 1 − Φ^n − (1−Φ)^n (L. H. C. Tippett 1925); d3 by simulation.
 	r := rand.New(rand.NewPCG(9, 9))
