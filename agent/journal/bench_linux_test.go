@@ -5,6 +5,7 @@ package journal
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -32,28 +33,16 @@ func benchLeaves(n int) []Leaf {
 }
 
 // BenchmarkCommit measures commits of 1 to 1,000 events beside an append and
-// fdatasync of the same bytes on the same disk.
+// fdatasync of the same bytes on the same disk, bare and with a signature for each
+// event.
 func BenchmarkCommit(b *testing.B) {
 	for _, n := range []int{1, 10, 100, 1000} {
 		batch := benchLeaves(n)
-		b.Run(fmt.Sprintf("append+fdatasync/%d", n), func(b *testing.B) {
-			f, err := os.Create(filepath.Join(b.TempDir(), "plain"))
+		b.Run(fmt.Sprintf("append+fdatasync/%d", n), func(b *testing.B) { plainCommits(b, batch, nil) })
+		b.Run(fmt.Sprintf("signed-each+append+fdatasync/%d", n), func(b *testing.B) {
+			_, key, err := ed25519.GenerateKey(rand.Reader)
 			require.NoError(b, err)
-			var all []byte
-			for _, l := range batch {
-				all = append(append(all, l.Bytes...), '\n')
-			}
-			var took []time.Duration
-			for b.Loop() {
-				start := time.Now()
-				_, err := f.Write(all)
-				require.NoError(b, err)
-				require.NoError(b, syscall.Fdatasync(int(f.Fd())))
-				took = append(took, time.Since(start))
-			}
-			b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "events/s")
-			reportSlowest(b, took)
-			require.NoError(b, f.Close())
+			plainCommits(b, batch, key)
 		})
 		b.Run(fmt.Sprintf("journal/%d", n), func(b *testing.B) {
 			o := options(b, func(o *Options) { o.MaxFile = 64 << 20 })
@@ -74,10 +63,40 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
+// plainCommits appends the batch to a file and syncs it, again and again; with a
+// key each event is hashed and signed first.
+func plainCommits(b *testing.B, batch []Leaf, key ed25519.PrivateKey) {
+	f, err := os.Create(filepath.Join(b.TempDir(), "plain"))
+	require.NoError(b, err)
+	var all []byte
+	var took []time.Duration
+	before := bytesWritten(b)
+	for b.Loop() {
+		start := time.Now()
+		all = all[:0]
+		for _, l := range batch {
+			all = append(append(all, l.Bytes...), '\n')
+			if key != nil {
+				h := evidence.LeafHash(l.Bytes)
+				all = append(all, ed25519.Sign(key, h[:])...)
+			}
+		}
+		_, err := f.Write(all)
+		require.NoError(b, err)
+		require.NoError(b, syscall.Fdatasync(int(f.Fd())))
+		took = append(took, time.Since(start))
+	}
+	b.ReportMetric(float64(b.N*len(batch))/b.Elapsed().Seconds(), "events/s")
+	reportSlowest(b, took)
+	b.ReportMetric(float64(bytesWritten(b)-before)/float64(b.N*len(batch)), "bytes-written/event")
+	require.NoError(b, f.Close())
+}
+
 // reportSlowest gives the time that 99 of 100 writes do not exceed.
 func reportSlowest(b *testing.B, took []time.Duration) {
 	b.Helper()
 	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 }
 
@@ -120,7 +139,10 @@ func BenchmarkBacklog(b *testing.B) {
 	j, err := Open(context.Background(), o)
 	require.NoError(b, err)
 	batch := benchLeaves(1000)
-	const commits = 600
+	commits := 600
+	if os.Getenv("LINEWATCH_SOAK") != "" {
+		commits = 5000 // five million events, 2.6 GB
+	}
 	for range commits {
 		_, err := j.Append(context.Background(), batch, nil)
 		require.NoError(b, err)
@@ -152,6 +174,21 @@ func BenchmarkBacklog(b *testing.B) {
 				require.NoError(b, err)
 				at += seg.Header.Count
 				n += len(seg.Leaves)
+			}
+		}
+		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+	})
+	b.Run("verify", func(b *testing.B) {
+		j := open(b, o)
+		n := uint64(0)
+		for b.Loop() {
+			files, err := j.Verify(context.Background(), nil)
+			require.NoError(b, err)
+			for _, f := range files {
+				require.Empty(b, f.Error)
+				for _, leaves := range f.Leaves {
+					n += leaves
+				}
 			}
 		}
 		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
