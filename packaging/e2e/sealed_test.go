@@ -3,17 +3,23 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/linewatch/linewatch/shared/peertest"
+	"github.com/linewatch/linewatch/shared/seal"
 )
 
 // sealedEvent is an event as somebody with a role sees its sealed fields.
@@ -121,4 +127,173 @@ func TestASealedFieldIsReadByWhoMayAndByNobodyAfterTheErasure(t *testing.T) {
 	trust := p.File("trust", p.Command("evidence", "trust"))
 	Run(t, programVerify, "--trust", trust, p.File("event.tlog-proof", string(proof)))
 	require.Contains(t, p.Command("verify"), "everything agrees")
+}
+
+// TestNoPlaintextOfAPolicyFieldIsAnywhere looks through everything that the whole
+// path leaves behind: journal, leaves as they were sent, both databases and a
+// dump, the logs of both programs at debug, what is said of errors.
+func TestNoPlaintextOfAPolicyFieldIsAnywhere(t *testing.T) {
+	for _, db := range []string{"sqlite", "postgres"} {
+		t.Run(db, func(t *testing.T) {
+			t.Parallel()
+			broker := peertest.Mosquitto(t, peertest.MosquittoConfig{})
+			o := at(t, db)
+			p := New(t, o)
+			require.Equal(t, 0, p.Aggregator().Stop(t))
+			debug(t, filepath.Join(p.Data, "aggregator.yaml"))
+			p.StartAggregator()
+			s := p.Station("st07", sealedLine(broker.URL)+"log: {level: debug}\n")
+			s.Start()
+			client := Publisher(t, broker.URL)
+			for n := range 20 {
+				Publish(t, client, "plant/line3/login", login(n))
+			}
+			Publish(t, client, "plant/line3/quality", fmt.Sprintf(`{"panel":1,"recipe":{"name":%q},"by":%q,"ts":"nonsense"}`, secretWords[2], secretWords[0]))
+			Publish(t, client, "plant/line3/login", `{"operator":"`+secretWords[0]+`", no JSON "`+secretWords[2]+`"`)
+			Publish(t, client, "plant/line3/login", fmt.Sprintf(`{"operator":%q,"password":%q,"big":%q}`, secretWords[0], secretWords[2], strings.Repeat("x", 70000)))
+			p.Wait("type:user.login station:"+s.Name, 20)
+			p.Wait("type:quality.check station:"+s.Name, 1)
+			security := p.As("security")
+			for _, e := range security.Events("type:user.login")[:3] {
+				require.Equal(t, secretWords[0], security.open(t, e.Leaf.ID).Stored.Opened["user_id"])
+			}
+			for _, api := range []*API{security, p.API} { // what people look for is recorded
+				api.Count("user:" + secretWords[0])
+				_ = api.Get("/api/v1/events?"+url.Values{"sealed": {"event_data.device:" + secretWords[1]}}.Encode(), &struct{}{})
+				_ = api.Get("/api/v1/events?"+url.Values{"q": {"user:" + secretWords[0] + " nofield:("}}.Encode(), &struct{}{})
+			}
+			posted := p.As("integrator")
+			require.NoError(t, posted.post("/api/v1/events", fmt.Sprintf(`{"eventType":"user.login","eventData":{"userId":%q,"action":"login","success":true,"method":"pw","device":%q,"password":%q}}`, secretWords[0], secretWords[1], secretWords[2])))
+			if db == "postgres" {
+				dump, err := exec.Command("/usr/lib/postgresql/15/bin/pg_dump", "--inserts", o.Store).Output()
+				require.NoError(t, err)
+				p.File("dump.sql", string(dump))
+			} else {
+				p.Command("backup", "--out", filepath.Join(p.Dir, "backup"))
+			}
+			leaves := ""
+			for _, e := range p.API.raw(t) {
+				leaves += string(e) + "\n"
+			}
+			require.Greater(t, len(leaves), 10_000)
+			p.File("leaves", leaves)
+			require.Equal(t, 0, s.Agent().Stop(t))
+			require.Equal(t, 0, p.Aggregator().Stop(t))
+			for _, word := range secretWords {
+				require.Empty(t, Leaked(t, word, p.Dir), "%s is in clear", word)
+			}
+		})
+	}
+}
+
+// debug turns the log of a configuration to its most talkative.
+func debug(t *testing.T, file string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	text = []byte(strings.Replace(string(text), "\nlog:", "\nunused_log:", 1) + "\nlog: {level: debug}\n")
+	require.NotContains(t, string(text), "unused_log")
+	require.NoError(t, os.WriteFile(file, text, 0o600))
+}
+
+// raw reads all leaves as they were signed.
+func (a *API) raw(t *testing.T) (all []json.RawMessage) {
+	t.Helper()
+	for after := ""; ; {
+		var page struct {
+			Events []struct {
+				Leaf json.RawMessage `json:"leaf"`
+			} `json:"events"`
+			Next string `json:"next"`
+		}
+		require.NoError(t, a.Get("/api/v1/events?"+url.Values{"limit": {"1000"}, "after": {after}}.Encode(), &page))
+		for _, e := range page.Events {
+			all = append(all, e.Leaf)
+		}
+		if after = page.Next; after == "" {
+			return all
+		}
+	}
+}
+
+// post hands in an event.
+func (a *API) post(path, body string) error {
+	req, err := http.NewRequest(http.MethodPost, a.URL+path, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+a.Token)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := a.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if text, _ := io.ReadAll(resp.Body); resp.StatusCode/100 != 2 {
+		return fmt.Errorf("%s: %s", resp.Status, text)
+	}
+	return nil
+}
+
+// TestErasedStaysErased: agents drop the keys and wipe their journals; neither an
+// old backup of the database nor a refill brings anybody back.
+func TestErasedStaysErased(t *testing.T) {
+	t.Parallel()
+	broker := peertest.Mosquitto(t, peertest.MosquittoConfig{})
+	p := New(t, Options{})
+	s := p.Station("st07", sealedLine(broker.URL))
+	s.Start()
+	client := Publisher(t, broker.URL)
+	Publish(t, client, "plant/line3/login", login(1))
+	first := p.Wait("type:user.login station:"+s.Name, 1)[0]
+	security := p.As("security")
+	before := security.open(t, first.Leaf.ID)
+	key := before.Leaf.Sealed["user_id"]["key"].(string)
+	require.Contains(t, blobs(t, s.Data()), key)
+	backup := filepath.Join(p.Dir, "yesterday")
+	p.Command("backup", "--out", backup)
+	Publish(t, client, "plant/line3/login", login(2))
+	second := p.Wait("type:user.login station:"+s.Name, 2)
+	p.Command("person", "erase", secretWords[0], "--ground", "request of the person", "--certificate", filepath.Join(p.Dir, "cert"), "--yes")
+
+	require.Equal(t, 0, s.Agent().Stop(t))
+	s.Start() // a sign of life at once
+	Until(t, "the agent to wipe its journal", func() bool { return !slices.Contains(blobs(t, s.Data()), key) }, nil)
+
+	require.Equal(t, 0, p.Aggregator().Stop(t))
+	p.Command("restore", "--from", backup)
+	p.StartAggregator()
+	require.Len(t, p.Wait("type:user.login station:"+s.Name, 2), len(second), "the agent refills")
+	for _, e := range second {
+		got := security.open(t, e.Leaf.ID)
+		require.Equal(t, "erased", got.Stored.Sealed["user_id"].State)
+		require.NotContains(t, got.Stored.Opened, "user_id")
+	}
+	Publish(t, client, "plant/line3/login", login(3))
+	fresh := p.Wait("type:user.login station:"+s.Name, 3)[0]
+	require.Equal(t, secretWords[0], security.open(t, fresh.Leaf.ID).Stored.Opened["user_id"], "who goes on working is recorded anew")
+	require.Contains(t, p.Command("verify"), "everything agrees")
+}
+
+// blobs are the ids of the wrapped data keys in the files of a folder.
+func blobs(t *testing.T, dir string) (ids []string) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return nil // files come and go
+		}
+		data, err := os.ReadFile(path)
+		for i := 0; err == nil; i++ {
+			k := bytes.Index(data[i:], []byte(seal.Magic))
+			if k < 0 {
+				break
+			}
+			i += k
+			if n := seal.BlobSize(data[i:]); n > 0 {
+				ids = append(ids, seal.KeyID(data[i:i+n]))
+			}
+		}
+		return nil
+	}))
+	return ids
 }
