@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/gopcua/opcua/id"
@@ -152,12 +151,12 @@ func (e *engine) refreshConditions(ctx context.Context, ch *channel, sub *subscr
 
 // condition is what of an alarm is compared and told.
 type condition struct {
-	name      string
-	active    bool
-	acked     bool
-	confirmed bool
-	severity  int64
-	activeAt  time.Time
+	Name      string    `json:"name"`
+	Active    bool      `json:"active"`
+	Acked     bool      `json:"acked"`
+	Confirmed bool      `json:"confirmed"`
+	Severity  int64     `json:"severity"`
+	ActiveAt  time.Time `json:"active_at,omitzero"`
 }
 
 // maxConditions bounds what is remembered of one notifier: some servers make a new
@@ -166,14 +165,39 @@ const maxConditions = 10_000
 
 // remember keeps the last state of a condition. When there are too many, those that
 // rest go first: they differ from an unknown one only in what is told of their rest.
-func (a *notifier) remember(key string, c condition) {
+// It returns the keys of those that it forgot.
+func (a *notifier) remember(key string, c condition) (gone []string) {
 	if _, known := a.known[key]; !known && len(a.known) >= maxConditions {
-		maps.DeleteFunc(a.known, func(_ string, c condition) bool { return !c.active })
-	}
-	if len(a.known) >= maxConditions {
-		clear(a.known)
+		gone = a.forget(func(c condition) bool { return !c.Active })
+		if len(gone) == 0 {
+			gone = a.forget(func(condition) bool { return true })
+		}
 	}
 	a.known[key] = c
+	return gone
+}
+
+func (a *notifier) forget(which func(condition) bool) (gone []string) {
+	for key, c := range a.known {
+		if which(c) {
+			gone = append(gone, key)
+			delete(a.known, key)
+		}
+	}
+	return gone
+}
+
+// keep makes the condition known to a restarted agent, as long as it stands.
+func (t *taking) keep(a *notifier, key string, c condition, retained bool) {
+	for _, gone := range a.remember(key, c) {
+		t.drop = append(t.drop, conditionPosition(a, gone))
+	}
+	if at := conditionPosition(a, key); c.Active || retained {
+		t.set[at] = mustJSON(storedCondition{Notifier: a.text, Key: key, Condition: c})
+	} else {
+		delete(t.set, at)
+		t.drop = append(t.drop, at)
+	}
 }
 
 func (t *taking) events(n *ua.EventNotificationList) {
@@ -207,7 +231,7 @@ func (t *taking) event(it *item, fields []*ua.Variant) {
 	a, now := it.alarm, readCondition(get)
 	before, known := a.known[key]
 	// What was told as coming is told as going, though its severity sinks then.
-	if !known && now.severity < int64(a.minSeverity) {
+	if !known && now.Severity < int64(a.minSeverity) {
 		return
 	}
 	at, _ := get(fieldTime).(time.Time)
@@ -216,25 +240,26 @@ func (t *taking) event(it *item, fields []*ua.Variant) {
 	}
 	t.time(at)
 	it.last = at
-	now.activeAt = before.activeAt
-	if now.active && !before.active {
-		now.activeAt = at
+	now.ActiveAt = before.ActiveAt
+	if now.Active && !before.Active {
+		now.ActiveAt = at
 	}
-	a.remember(key, now)
+	retained, _ := get(fieldRetain).(bool)
+	t.keep(a, key, now, retained)
 	data := map[string]any{
-		"source": textOf(get(fieldSourceName)), "condition": now.name, "conditionId": key, "severity": now.severity,
-		"message": textOf(get(fieldMessage)), "acknowledged": now.acked, "confirmed": now.confirmed,
+		"source": textOf(get(fieldSourceName)), "condition": now.Name, "conditionId": key, "severity": now.Severity,
+		"message": textOf(get(fieldMessage)), "acknowledged": now.Acked, "confirmed": now.Confirmed,
 	}
 	if s := textOf(get(fieldShelving)); s != "" && s != "Unshelved" {
 		data["shelving"] = s
 	}
-	if known && !before.acked && now.acked {
+	if known && !before.Acked && now.Acked {
 		t.acknowledged(it, get, data, now, at)
 	}
-	if !known && !now.active && a.refreshing {
+	if !known && !now.Active && a.refreshing {
 		return // a condition that rests
 	}
-	if !known || before.active != now.active || (now.active && before.severity != now.severity) {
+	if !known || before.Active != now.Active || (now.Active && before.Severity != now.Severity) {
 		t.stateChanged(it, get, data, now, at, a.refreshing)
 	}
 }
@@ -274,12 +299,12 @@ func (t *taking) conditionKey(get func(field) any) string {
 
 func readCondition(get func(field) any) condition {
 	var c condition
-	c.name = textOf(get(fieldConditionName))
-	c.active, _ = get(fieldActive).(bool)
-	c.acked, _ = get(fieldAcked).(bool)
-	c.confirmed, _ = get(fieldConfirmed).(bool)
+	c.Name = textOf(get(fieldConditionName))
+	c.Active, _ = get(fieldActive).(bool)
+	c.Acked, _ = get(fieldAcked).(bool)
+	c.Confirmed, _ = get(fieldConfirmed).(bool)
 	if s, ok := get(fieldSeverity).(uint16); ok {
-		c.severity = int64(s)
+		c.Severity = int64(s)
 	}
 	return c
 }
@@ -298,14 +323,14 @@ func textOf(v any) string {
 
 func (t *taking) stateChanged(it *item, get func(field) any, data map[string]any, now condition, at time.Time, refresh bool) {
 	data["state"] = "cleared"
-	if now.active {
+	if now.Active {
 		data["state"] = "active"
 	}
 	if refresh {
 		data["refresh"] = true // it stood already when the agent began to listen
 	}
-	severity := severityOf(now.severity)
-	if !now.active {
+	severity := severityOf(now.Severity)
+	if !now.Active {
 		severity = event.SeverityInfo
 	}
 	t.raise(it, get, "alarm.state", data, at, &severity, "")
@@ -315,11 +340,11 @@ func (t *taking) stateChanged(it *item, get func(field) any, data map[string]any
 // pseudonym.
 func (t *taking) acknowledged(it *item, get func(field) any, state map[string]any, now condition, at time.Time) {
 	data := map[string]any{
-		"source": state["source"], "condition": now.name, "conditionId": state["conditionId"], "severity": now.severity,
+		"source": state["source"], "condition": now.Name, "conditionId": state["conditionId"], "severity": now.Severity,
 		"comment": textOf(get(fieldComment)),
 	}
-	if !now.activeAt.IsZero() {
-		data["latencyMs"] = at.Sub(now.activeAt).Milliseconds()
+	if !now.ActiveAt.IsZero() {
+		data["latencyMs"] = at.Sub(now.ActiveAt).Milliseconds()
 	}
 	t.raise(it, get, "alarm.acknowledged", data, at, nil, textOf(get(fieldUser)))
 }

@@ -3,6 +3,8 @@ package opcua
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,16 +42,18 @@ func TestAServerThatNeverFinishesItsAnswerToBrowseIsLeft(t *testing.T) {
 
 func TestConditionsAreForgottenBeforeTheyFillTheMemory(t *testing.T) {
 	a := &notifier{known: map[string]condition{}}
-	a.remember("stands", condition{active: true})
+	a.remember("stands", condition{Active: true})
+	gone := 0
 	for n := range 3 * maxConditions {
-		a.remember(fmt.Sprint("went ", n), condition{})
+		gone += len(a.remember(fmt.Sprint("went ", n), condition{}))
 		require.LessOrEqual(t, len(a.known), maxConditions)
 	}
 	require.Contains(t, a.known, "stands")
 	for n := range 3 * maxConditions {
-		a.remember(fmt.Sprint("came ", n), condition{active: true})
+		gone += len(a.remember(fmt.Sprint("came ", n), condition{Active: true}))
 		require.LessOrEqual(t, len(a.known), maxConditions)
 	}
+	require.Equal(t, 6*maxConditions+1, gone+len(a.known), "what is forgotten is named, to leave the positions too")
 }
 
 func TestWatchingFreesItsSession(t *testing.T) {
@@ -94,4 +98,59 @@ func TestNodesThatFailedAreStillTriedAfterTheConnectionBrokeMeanwhile(t *testing
 		require.Zero(t, sub.id, "the server may have made the item: what it sends can't be told apart any more")
 		return nil
 	}))
+}
+
+// What can't be read would come again with each Republish: it must not stop the rest.
+func TestANotificationThatCannotBeReadIsAGapAndTheNextIsTaken(t *testing.T) {
+	e, err := New(insecure("opc.tcp://127.0.0.1:1", stepNodes(1)...), Options{PKI: t.TempDir()}).prepare()
+	require.NoError(t, err)
+	sub := &subscription{group: e.plan.groups[0], id: 7, next: 4, items: map[uint32]*item{
+		1: {point: &source.Point{Item: "alarms"}, alarm: &notifier{}},
+		2: {point: &source.Point{Item: "step"}, node: &node{}},
+	}}
+	values := func(handle uint32) *ua.ExtensionObject {
+		return ua.NewExtensionObject(&ua.DataChangeNotification{MonitoredItems: []*ua.MonitoredItemNotification{
+			{ClientHandle: handle, Value: &ua.DataValue{Value: ua.MustVariant(int32(handle))}},
+		}})
+	}
+	var broken *ua.DataChangeNotification
+	for i, data := range []*ua.ExtensionObject{{Value: broken}, values(1), values(2)} {
+		msg := &ua.NotificationMessage{SequenceNumber: uint32(4 + i), PublishTime: time.Now(), NotificationData: []*ua.ExtensionObject{data}}
+		require.NoError(t, e.accept(t.Context(), nil, sub, msg))
+	}
+	require.EqualValues(t, 7, sub.next)
+	gap := <-e.out.in
+	require.Len(t, gap.readings, 1)
+	require.Equal(t, "audit.gap", gap.readings[0].Occurrence.Type)
+	require.EqualValues(t, 4, gap.readings[0].Occurrence.Data["firstSequence"])
+	require.EqualValues(t, 4, gap.acks[0].SequenceNumber)
+	require.Empty(t, (<-e.out.in).readings, "a value for an item that only has events")
+	last := <-e.out.in
+	require.Len(t, last.readings, 1)
+	require.Equal(t, int64(2), last.readings[0].Value)
+}
+
+func TestOnlyConditionsThatStandAreKeptAndOnlyThoseOfConfiguredNotifiersComeBack(t *testing.T) {
+	a := &notifier{text: "i=2253", known: map[string]condition{}}
+	work := taking{set: map[string][]byte{}}
+	work.keep(a, "level", condition{Active: true, Severity: 500}, true)
+	stored := maps.Clone(work.set)
+	require.Len(t, stored, 1)
+	work.keep(a, "level", condition{Acked: true}, true)
+	require.Len(t, work.set, 1, "somebody has to confirm it")
+	work.keep(a, "level", condition{Acked: true}, false)
+	require.Empty(t, work.set)
+	require.Equal(t, slices.Collect(maps.Keys(stored)), work.drop)
+
+	sink := newRecord()
+	sink.positions = stored
+	sink.positions[conditionPrefix+"damaged"] = []byte("{")
+	cfg := insecure("opc.tcp://127.0.0.1:1")
+	for notifier, stale := range map[string]int{"i=2253": 1, "i=85": 2} {
+		cfg.Alarms = []config.OPCUAAlarms{{Notifier: notifier}}
+		e, err := New(cfg, Options{PKI: t.TempDir(), Positions: sink}).prepare()
+		require.NoError(t, err)
+		require.Len(t, e.stale, stale)
+		require.Len(t, e.plan.group(alarmsGroup).alarms[0].known, 2-stale)
+	}
 }

@@ -3,6 +3,7 @@ package opcua
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +32,8 @@ type delivery struct {
 	readings []source.Reading
 	// set are positions that hold once the readings are taken.
 	set map[string][]byte
+	// drop are keys of positions that no longer hold then.
+	drop []string
 	// acks are sent after the position is durable.
 	acks []*ua.SubscriptionAcknowledgement
 	// commit asks for the position to be made durable at once, because the
@@ -103,7 +106,7 @@ func (d *deliverer) run(ctx context.Context, sink source.Sink) {
 		case <-timer.C:
 			batch.commit = true
 		}
-		at := source.Position{Source: d.src.cfg.Name, Set: batch.set, Urgent: batch.commit}
+		at := source.Position{Source: d.src.cfg.Name, Set: batch.set, Delete: batch.drop, Urgent: batch.commit}
 		if !d.take(ctx, sink, batch.readings, at) {
 			return
 		}
@@ -124,20 +127,30 @@ func (d *deliverer) run(ctx context.Context, sink source.Sink) {
 // collect joins what else waits, so that a slow sink gets larger batches.
 func (d *deliverer) collect(first delivery) delivery {
 	batch := first
-	batch.set = map[string][]byte{}
-	maps.Copy(batch.set, first.set)
+	batch.set, batch.drop = map[string][]byte{}, nil
+	batch.positions(first)
 	for len(batch.readings) < maxBatch {
 		select {
 		case next := <-d.in:
 			batch.readings = append(batch.readings, next.readings...)
 			batch.acks = append(batch.acks, next.acks...)
 			batch.commit = batch.commit || next.commit
-			maps.Copy(batch.set, next.set)
+			batch.positions(next)
 		default:
 			return batch
 		}
 	}
 	return batch
+}
+
+// positions adds those of a later delivery: what it sets or drops counts.
+func (d *delivery) positions(next delivery) {
+	for _, key := range next.drop {
+		delete(d.set, key)
+	}
+	d.drop = append(d.drop, next.drop...)
+	maps.Copy(d.set, next.set)
+	d.drop = slices.DeleteFunc(d.drop, func(key string) bool { return d.set[key] != nil })
 }
 
 // take repeats until the sink took the batch; false when ctx ended first.

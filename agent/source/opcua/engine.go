@@ -49,6 +49,7 @@ type engine struct {
 	subs    map[string]*subscription
 	lost    map[string]storedSub // of an earlier process, until their group is up
 	granted ServerLimits
+	stale   []string // positions that nothing belongs to any more
 
 	flights    int // publish requests that the server takes
 	lastServer string

@@ -80,6 +80,9 @@ func (r *record) Take(_ context.Context, batch []source.Reading, at source.Posit
 	}
 	r.readings = append(r.readings, batch...)
 	maps.Copy(r.positions, at.Set)
+	for _, key := range at.Delete {
+		delete(r.positions, key)
+	}
 	select {
 	case r.changed <- struct{}{}:
 	default:

@@ -1,6 +1,8 @@
 package opcua
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -9,11 +11,14 @@ import (
 	"github.com/linewatch/linewatch/agent/source"
 )
 
-// Keys of the positions of one source: "session", "server", and "sub/<group>".
+// Keys of the positions of one source: "session", "server", "sub/<group>", and
+// "cond/<hash>" for each condition that stands.
 const (
 	sessionKey = "session"
 	serverKey  = "server"
 	subPrefix  = "sub/"
+	// conditionPrefix goes before 16 hex digits of SHA-256 of notifier, LF, condition.
+	conditionPrefix = "cond/"
 )
 
 // storedSession is the position "session".
@@ -47,6 +52,19 @@ type storedSub struct {
 	changed bool // made under another configuration
 }
 
+// storedCondition is the position of one alarm that stands: without it a restarted
+// agent would take its acknowledgement for news of its coming.
+type storedCondition struct {
+	Notifier  string    `json:"notifier"` // as configured
+	Key       string    `json:"key"`
+	Condition condition `json:"condition"`
+}
+
+func conditionPosition(a *notifier, key string) string {
+	sum := sha256.Sum256([]byte(a.text + "\n" + key))
+	return conditionPrefix + hex.EncodeToString(sum[:8])
+}
+
 // recall reads the stored positions; what can't be read is forgotten and said.
 func (e *engine) recall(positions source.Positions) {
 	e.lost = map[string]storedSub{}
@@ -75,6 +93,13 @@ func (e *engine) recall(positions source.Positions) {
 		e.session = &kept.Session
 	}
 	for key := range stored {
+		if strings.HasPrefix(key, conditionPrefix) {
+			var c storedCondition
+			if !read(key, &c) || !e.plan.knows(c) {
+				e.stale = append(e.stale, key)
+			}
+			continue
+		}
 		name, ok := strings.CutPrefix(key, subPrefix)
 		if !ok {
 			continue
@@ -93,6 +118,19 @@ func (e *engine) recall(positions source.Positions) {
 		}
 		e.lost[name] = sub
 	}
+}
+
+// knows takes over a stored condition; false when nobody listens to it any more.
+func (p *plan) knows(c storedCondition) bool {
+	if g := p.group(alarmsGroup); g != nil {
+		for _, a := range g.alarms {
+			if a.text == c.Notifier {
+				a.known[c.Key] = c.Condition
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (p *plan) group(name string) *group {

@@ -88,7 +88,8 @@ func (e *engine) enter(ctx context.Context, ch *channel) (bool, error) {
 // keepSession stores what re-activates the session after the agent was killed.
 func (e *engine) keepSession(ctx context.Context) {
 	stored := storedSession{Hash: e.plan.hash, Session: *e.session}
-	e.send(ctx, delivery{set: map[string][]byte{sessionKey: mustJSON(stored)}, commit: true})
+	e.send(ctx, delivery{set: map[string][]byte{sessionKey: mustJSON(stored)}, drop: e.stale, commit: true})
+	e.stale = nil
 }
 
 // transfer moves living subscriptions of the old session into the new one. Ids of

@@ -39,6 +39,7 @@ func TestOneServerManyWays(t *testing.T) {
 	})
 	t.Run("a node that is not there stops nobody and is taken when it comes", func(t *testing.T) { badNode(t, server) })
 	t.Run("alarms come, are acknowledged by nobody, and go", func(t *testing.T) { alarms(t, server) })
+	t.Run("alarms are known again after a restart", func(t *testing.T) { alarmsOverRestarts(t, server) })
 	t.Run("a sink that refuses loses nothing and pauses publishing", func(t *testing.T) { backpressure(t, server) })
 	t.Run("an agent that dies with notifications in memory loses none", func(t *testing.T) { heldAtDeath(t, server) })
 	t.Run("a changed configuration is a gap and leaves nothing behind", func(t *testing.T) { changedConfig(t, server) })
@@ -144,6 +145,34 @@ func alarms(t *testing.T, server *line) {
 	mu.Lock()
 	defer mu.Unlock()
 	require.True(t, services["Call"], "ConditionRefresh")
+}
+
+// A restart in between must not make an acknowledgement look like a new alarm.
+func alarmsOverRestarts(t *testing.T, server *line) {
+	sink := newRecord()
+	cfg := insecure(server.Endpoint)
+	cfg.Name, cfg.Groups = "over", nil
+	cfg.Alarms = []config.OPCUAAlarms{{Notifier: "i=2253", MinSeverity: 100}}
+	start := func() *running {
+		s := run(t, cfg, Options{PKI: server.PKI, Positions: sink}, sink)
+		require.Eventually(t, func() bool { return s.Health().State == source.StateConnected }, 20*time.Second, 20*time.Millisecond)
+		return s
+	}
+	s := start()
+	server.ask(t, "alarm on")
+	sink.until(t, "the alarm", func() bool { return len(sink.occurrences("alarm.state")) == 1 })
+	s.stop()
+	s = start()
+	server.ask(t, "acknowledge")
+	sink.until(t, "the acknowledgement", func() bool { return len(sink.occurrences("alarm.acknowledged")) == 1 })
+	require.Len(t, sink.occurrences("alarm.state"), 1, "it stood before")
+	s.stop()
+	server.ask(t, "alarm off")
+	s = start()
+	sink.until(t, "the end, which came while the agent was away", func() bool { return len(sink.occurrences("alarm.state")) == 2 })
+	require.Equal(t, "cleared", sink.occurrences("alarm.state")[1].Occurrence.Data["state"])
+	s.stop()
+	require.Empty(t, sink.occurrences("audit.gap"))
 }
 
 func backpressure(t *testing.T, server *line) {

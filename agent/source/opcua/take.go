@@ -3,6 +3,7 @@ package opcua
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -18,9 +19,29 @@ const overflow = 0x480
 // maxNamed bounds the items that one gap names.
 const maxNamed = 100
 
-// take turns one notification into readings and queues them.
-func (e *engine) take(ctx context.Context, sub *subscription, msg *ua.NotificationMessage) error {
-	t := taking{e: e, sub: sub, msg: msg, at: e.now()}
+// take turns one notification into readings and queues them. One that can't be read
+// is a gap: the server would send it again for ever.
+func (e *engine) take(ctx context.Context, sub *subscription, msg *ua.NotificationMessage) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.log.Error("a notification can't be read", "panic", r, "group", sub.group.name, "sequence", msg.SequenceNumber)
+			e.unreadable(ctx, sub, msg)
+			err = nil
+		}
+	}()
+	return e.read(ctx, sub, msg)
+}
+
+func (e *engine) unreadable(ctx context.Context, sub *subscription, msg *ua.NotificationMessage) {
+	g := gap{cause: "a notification that can't be read", from: sub.knownUntil(), to: msg.PublishTime, first: msg.SequenceNumber, last: msg.SequenceNumber}
+	e.send(ctx, delivery{
+		readings: []source.Reading{e.gapReading(sub, g, nil)}, set: sub.position(), commit: true,
+		acks: []*ua.SubscriptionAcknowledgement{{SubscriptionID: sub.id, SequenceNumber: msg.SequenceNumber}},
+	})
+}
+
+func (e *engine) read(ctx context.Context, sub *subscription, msg *ua.NotificationMessage) error {
+	t := taking{e: e, sub: sub, msg: msg, at: e.now(), set: map[string][]byte{}}
 	for _, part := range msg.NotificationData {
 		if part == nil {
 			continue
@@ -43,8 +64,9 @@ func (e *engine) take(ctx context.Context, sub *subscription, msg *ua.Notificati
 	if t.newest.After(sub.last) {
 		sub.last = t.newest
 	}
+	maps.Copy(t.set, sub.position())
 	d := delivery{
-		readings: append(gaps, t.readings...), set: sub.position(), commit: sub.group.events || t.occurred,
+		readings: append(gaps, t.readings...), set: t.set, drop: t.drop, commit: sub.group.events || t.occurred,
 		acks: []*ua.SubscriptionAcknowledgement{{SubscriptionID: sub.id, SequenceNumber: msg.SequenceNumber}},
 	}
 	sub.restarted = false
@@ -61,6 +83,8 @@ type taking struct {
 	at       time.Time
 	readings []source.Reading
 	occurred bool
+	set      map[string][]byte // further positions
+	drop     []string
 	oldest   time.Time // source times in this notification
 	newest   time.Time
 	dropped  []map[string]any // items whose queue overflowed
@@ -75,7 +99,7 @@ func (t *taking) changes(n *ua.DataChangeNotification) {
 			continue
 		}
 		it := t.sub.items[change.ClientHandle]
-		if it == nil {
+		if it == nil || it.node == nil { // node-opcua sends values for notifiers too
 			t.e.log.Debug("value of an unknown item", "handle", change.ClientHandle)
 			continue
 		}
