@@ -87,6 +87,10 @@ func Run(ctx context.Context, o Options) (err error) {
 		return fmt.Errorf("%w\n%s", err, p.lastWords())
 	}
 	if o.For == 0 {
+		if o.Keep != "" {
+			fmt.Fprintf(o.Say, "\ndemo: stopping; the data stays in %s\n", dir)
+			return nil
+		}
 		fmt.Fprintln(o.Say, "\ndemo: stopping; nothing is left behind")
 		return nil
 	}

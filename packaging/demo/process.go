@@ -21,8 +21,8 @@ type process struct {
 	err  error // valid after done
 }
 
-// start starts a program with its output in a log file. Its standard input is a
-// pipe: whoever reads it sees the end when the demo dies.
+// start starts a program with its output in a log file. Where stdin is a pipe, the
+// program sees its end when the demo dies.
 func start(name, log string, stdin io.Reader, stdout io.Writer, env []string, path string, args ...string) (*process, error) {
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
