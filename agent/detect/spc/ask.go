@@ -99,6 +99,10 @@ func (b *Baseline) Remarks() (out []string) {
 	if b.Outside > 0 {
 		out = append(out, fmt.Sprintf("%d of its %d subgroups lie outside of their own limits: something happened while it was collected. Look for the cause, and propose anew when it is gone.", b.Outside, b.Subgroups))
 	}
+	const enough = 5.0 // failed parts: below it the binomial distribution is too crooked for limits of 3 σ
+	if n := float64(b.Values) / float64(b.Subgroups); b.Base == Share && n*b.Center < enough {
+		out = append(out, fmt.Sprintf("Only %.1f failed parts are expected in a subgroup of %.0f: limits are rough below %.0f. Larger subgroups help.", n*b.Center, n, enough))
+	}
 	const hangs = 0.5
 	if b.Lag1 > hangs {
 		out = append(out, fmt.Sprintf("Neighbouring points hang together (correlation %.2f): the rules will fire more often than by chance. Longer subgroups help.", b.Lag1))

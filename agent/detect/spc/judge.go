@@ -35,6 +35,9 @@ type judgement struct {
 // judge compares a point with the frozen baseline.
 func (c *Chart) judge(t *track, p closed) []detect.Finding {
 	b := &t.active.Baseline
+	if b.Base == Share && float64(p.N)*b.Center < leastFailed {
+		return nil // of so few parts one that fails would be an alarm
+	}
 	j := judgement{p: p.Point, z: b.Z(p.Point), entry: t.active}
 	broken := t.tests.Add(j.z) & c.rules
 	j.rise = t.tests.Rise
@@ -63,6 +66,9 @@ func (c *Chart) judge(t *track, p closed) []detect.Finding {
 	c.found++
 	return []detect.Finding{c.finding(t, j)}
 }
+
+// leastFailed is how many failed parts must be expected for a share to be judged.
+const leastFailed = 0.5
 
 // order of what is told first: the plainest and rarest.
 var order = [...]int{

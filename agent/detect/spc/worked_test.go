@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/linewatch/linewatch/agent/config"
+	"github.com/linewatch/linewatch/agent/detect"
 	"github.com/linewatch/linewatch/shared/stats"
 )
 
@@ -231,4 +233,50 @@ func TestTheMovingAverageOfTheShiftedProcessHasThePublishedValues(t *testing.T) 
 		}
 	}
 	require.InDelta(t, .62, e.Limit(), .005)
+}
+
+func TestPistonRingsAreWatchedAsInTheBook(t *testing.T) {
+	// Montgomery (2nd edition, chapter 5): after the 25 samples that set up the chart the
+	// process shifts up around the 34th; the 37th is the first beyond the limit.
+	book, err := OpenBook("")
+	require.NoError(t, err)
+	c := New(config.SPC{Chart: "xbar", Values: 5, Rules: []int{1}, Low: new(73.95), High: new(74.05)}, detect.Signal{Name: "ring", Unit: "mm"}, book)
+	at := start()
+	feed := func(groups [][5]float64) (out []detect.Finding) {
+		for _, g := range groups {
+			for _, v := range g {
+				at = at.Add(time.Second)
+				out = append(out, c.Observe(detect.Sample{At: at, Value: v})...)
+			}
+		}
+		return out
+	}
+	got := feed(pistonRings()[:25])
+	require.Len(t, got, 1)
+	require.Equal(t, 1.7, math.Round(got[0].Data["capability"].(map[string]any)["cp"].(float64)*10)/10)
+	for _, a := range []Action{Approve, Freeze} {
+		_, err := book.Do(a, "", "ring", "", "anna", at)
+		require.NoError(t, err)
+	}
+	require.Empty(t, feed(pistonRings()[25:36]))
+	got = feed(pistonRings()[36:37])
+	require.Len(t, got, 1)
+	require.Regexp(t, `^ring in the mean of 5 parts is 74\.0166 mm, above the control limit of 74\.0143 mm\.`, explanation(got[0]))
+	got = feed([][5]float64{{74.03, 73.97, 74.0, 74.0, 74.0}})
+	require.Len(t, got, 1)
+	require.Equal(t, "range", got[0].Data["rule"])
+	require.Regexp(t, `^The parts of one subgroup of ring differ by 0\.06 mm, more than the control limit of 0\.048\d? mm \(usually 0\.022\d? mm\)\.`, explanation(got[0]))
+}
+
+func TestAShareOfFewPartsIsNotJudgedAndSaysSo(t *testing.T) {
+	b := Baseline{Base: Share, Center: .02, Sigma: .02, Subgroups: 25, Values: 1250, Size: 50}
+	require.Contains(t, b.Remarks()[0], "Only 1.0 failed parts are expected in a subgroup of 50")
+	book, err := OpenBook("")
+	require.NoError(t, err)
+	c := newChart(config.SPC{Chart: "p", Values: 10}, detect.Signal{Name: "x"}, book)
+	c.cur.active = &Entry{Version: 1, Baseline: b}
+	p := closed{Point: Point{Value: 1, N: 10}}
+	require.Empty(t, c.judge(c.cur, p))
+	p.N = 40
+	require.NotEmpty(t, func() []detect.Finding { c.cur.keep(p); return c.judge(c.cur, p) }())
 }
