@@ -76,11 +76,22 @@ func (a *Aggregator) Rebuild(ctx context.Context, progress func(done, total uint
 	return a.Store.Rebuild(ctx, a.projector(), progress)
 }
 
+// VerifyOptions says how Verify walks.
+type VerifyOptions struct {
+	State        string // see verify.Options
+	EvidenceOnly bool   // leaves the read model out
+	Progress     func(done, total uint64)
+}
+
 // Verify walks the whole store: every segment hashed again, every signature and
 // receipt opened, every root compared, every row compared with its leaf.
-func (a *Aggregator) Verify(ctx context.Context, progress func(done, total uint64)) (verify.Report, error) {
-	return verify.Run(ctx, verify.Options{
+func (a *Aggregator) Verify(ctx context.Context, o VerifyOptions) (verify.Report, error) {
+	v := verify.Options{
 		Store: a.Store, Cosigners: []evidence.CosignerKey{a.cosigner}, Ledger: []ed25519.PublicKey{a.Ledger.Public()},
-		Project: project.Project, Progress: progress,
-	})
+		Project: project.Project, Progress: o.Progress, State: o.State,
+	}
+	if o.EvidenceOnly {
+		v.Project = nil
+	}
+	return verify.Run(ctx, v)
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -173,23 +174,37 @@ func Logger(errOut io.Writer, level string) *slog.Logger {
 	return slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: l}))
 }
 
-// Progress prints at most one line per percent, on a terminal only.
+// Progress prints how far long work came, its rate and the time left, at most once
+// a second, on a terminal only.
 func Progress(w io.Writer, what string) func(done, total uint64) {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return func(uint64, uint64) {}
 	}
-	last := -1
+	return progress(w, what, time.Now)
+}
+
+func progress(w io.Writer, what string, now func() time.Time) func(done, total uint64) {
+	var begun, last time.Time
+	var first uint64
+	ended := false
 	return func(done, total uint64) {
-		if total == 0 {
+		at := now()
+		if begun.IsZero() {
+			begun, first = at, done
+		}
+		if total == 0 || ended || done < total && at.Sub(last) < time.Second {
 			return
 		}
-		if p := int(done * 100 / total); p != last {
-			last = p
-			fmt.Fprintf(w, "\r%3d %% of %d %s", p, total, what)
-			if p == 100 {
-				fmt.Fprintln(w)
-			}
+		last, ended = at, done >= total
+		fmt.Fprintf(w, "\r%3d %% of %d %s", done*100/total, total, what)
+		if spent := at.Sub(begun).Seconds(); spent > 0 && done > first {
+			rate := float64(done-first) / spent
+			left := time.Duration(float64(total-min(done, total)) / rate * float64(time.Second)).Round(time.Second)
+			fmt.Fprintf(w, ", %.0f a second, %s left   ", rate, left)
+		}
+		if ended {
+			fmt.Fprintln(w)
 		}
 	}
 }

@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/linewatch/linewatch/aggregator"
 	"github.com/linewatch/linewatch/aggregator/store"
-	"github.com/linewatch/linewatch/aggregator/verify"
 	"github.com/linewatch/linewatch/shared/cli"
 )
 
@@ -86,42 +84,4 @@ func (a *app) listAgents(cmd *cobra.Command, ctx context.Context, agg *aggregato
 		rows[i] = []string{s.ID, s.Station, s.State, s.Host, s.LastSeen, s.Reason}
 	}
 	return cli.Table(cmd.OutOrStdout(), []string{"AGENT", "STATION", "STATE", "HOST", "LAST SEEN", "REASON"}, rows)
-}
-
-func (a *app) verifyCommand() *cobra.Command {
-	return &cobra.Command{Use: "verify", Short: "Walk the whole store and check every segment, signature, receipt and root", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		return a.open(cmd, func(ctx context.Context, agg *aggregator.Aggregator) error {
-			r, err := agg.Verify(ctx, cli.Progress(cmd.ErrOrStderr(), "leaves"))
-			if err != nil {
-				return err
-			}
-			if a.json {
-				if err := cli.JSON(cmd.OutOrStdout(), r); err != nil {
-					return err
-				}
-			} else {
-				printReport(cmd.OutOrStdout(), r)
-			}
-			if !r.OK() {
-				return fmt.Errorf("the store does not agree with its evidence")
-			}
-			return nil
-		})
-	}}
-}
-
-func printReport(w io.Writer, r verify.Report) {
-	fmt.Fprintf(w, "%d logs, %d segments, %d leaves, %d of them in declared holes, %d lists of roots\n", r.Logs, r.Segments, r.Leaves, r.Lost, r.Roots)
-	for _, f := range r.Findings {
-		fmt.Fprintf(w, "FOUND %s from %d: %s\n", f.Origin, f.Index, f.What)
-	}
-	if r.More > 0 {
-		fmt.Fprintf(w, "and %d more\n", r.More)
-	}
-	for _, origin := range r.Forked {
-		fmt.Fprintf(w, "quarantined after a fork: %s\n", origin)
-	}
-	if r.OK() {
-		fmt.Fprintln(w, "everything agrees")
-	}
 }

@@ -40,6 +40,11 @@ configuration is wrong, 75 trying again may help.`,
 	root.AddCommand(a.initCommand(), a.runCommand(), a.checkCommand(), a.tokenCommand(), a.userCommand(), a.agentsCommand(),
 		a.verifyCommand(), a.rebuildCommand(), a.evidenceCommand(), a.trustCommand(), a.keysCommand(), a.personCommand(), a.rootsCommand(), a.versionCommand())
 	root.AddCommand(a.backupCommand(), a.restoreCommand())
+	for _, c := range root.Commands() {
+		if c.Name() == "evidence" {
+			c.AddCommand(a.dropCommand())
+		}
+	}
 	return root
 }
 
