@@ -139,10 +139,7 @@ func BenchmarkBacklog(b *testing.B) {
 	j, err := Open(context.Background(), o)
 	require.NoError(b, err)
 	batch := benchLeaves(1000)
-	commits := 600
-	if os.Getenv("LINEWATCH_SOAK") != "" {
-		commits = 5000 // five million events, 2.6 GB
-	}
+	commits := soak(600, 5000) // five million events, 2.6 GB
 	for range commits {
 		_, err := j.Append(context.Background(), batch, nil)
 		require.NoError(b, err)

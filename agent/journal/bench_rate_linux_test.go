@@ -21,10 +21,7 @@ import (
 // hashes, signatures and a file format.
 func BenchmarkDurableWrite(b *testing.B) {
 	for _, rate := range []int{1, 100, 1000} {
-		n := max(10, 5*rate)
-		if os.Getenv("LINEWATCH_SOAK") != "" {
-			n = 60 * rate
-		}
+		n := soak(max(10, 5*rate), 60*rate)
 		b.Run(fmt.Sprintf("append+fdatasync/%d-per-s", rate), func(b *testing.B) {
 			w := newAppender(b)
 			atRate(b, rate, n, w.write)

@@ -145,7 +145,7 @@ func TestAWholeClosedFileGoneIsBridgedAndDeclared(t *testing.T) {
 func TestAnyBitFlippedAnywhereNeverCrashesAndNeverGoesUnnoticed(t *testing.T) {
 	o, names := filled(t, 6000)
 	rng := rand.New(rand.NewPCG(1, 2))
-	for range 25 {
+	for range soak(25, 600) {
 		dir := filepath.Join(t.TempDir(), "copy")
 		require.NoError(t, os.CopyFS(dir, os.DirFS(o.Dir)))
 		c := o
@@ -176,6 +176,7 @@ func TestAnyBitFlippedAnywhereNeverCrashesAndNeverGoesUnnoticed(t *testing.T) {
 			require.NotEmpty(t, gaps(t, j, c), "%d lost and not declared", lost)
 		}
 		require.NoError(t, j.Close())
+		require.NoError(t, os.RemoveAll(dir))
 	}
 }
 

@@ -127,7 +127,7 @@ func matrix() (faults []string, ns func(call string) []int) {
 			faults = append(faults, call+":"+fault)
 		}
 	}
-	if os.Getenv("LINEWATCH_SOAK") != "" {
+	if soak(0, 1) == 1 {
 		return faults, func(string) []int {
 			all := make([]int, 400)
 			for i := range all {
@@ -154,6 +154,7 @@ func TestAFaultAtAnyWriteSyncTruncateRenameOrRemovalAlsoDuringTheRollLosesNothin
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
 			call, _, _ := strings.Cut(fault, ":")
+			misses := 0 // strace counts the calls of each thread: one may have fewer
 			for i, n := range ns(call) {
 				dir := filepath.Join(t.TempDir(), fmt.Sprint(n))
 				require.NoError(t, os.CopyFS(dir, os.DirFS(base)))
@@ -166,9 +167,13 @@ func TestAFaultAtAnyWriteSyncTruncateRenameOrRemovalAlsoDuringTheRollLosesNothin
 				})
 				if !l.fired {
 					require.Positive(t, i, "%s: the fault must have happened", fault)
+					if misses++; misses < 3 {
+						continue
+					}
 					t.Logf("%s: a life has fewer than %d calls", fault, n)
 					return
 				}
+				misses = 0
 				j := open(t, helperOptions(dir))
 				appendNumbers(t, j, next(j), 5)
 				requireWhole(t, j, l.acked)

@@ -118,6 +118,14 @@ func kept(t *testing.T, j *Journal, l LogInfo) (out []string) {
 	return out
 }
 
+// soak chooses the larger figure of a test when LINEWATCH_SOAK is set.
+func soak(usual, long int) int {
+	if os.Getenv("LINEWATCH_SOAK") != "" {
+		return long
+	}
+	return usual
+}
+
 // receiptAll takes the newest checkpoints as receipts, as if the aggregator had
 // cosigned them, and removes what need not be kept.
 func receiptAll(j *Journal) {
@@ -168,7 +176,7 @@ func killAtRandom(t *testing.T) {
 		require.NoError(t, err)
 		return len(names)
 	}
-	for round := 0; round < 12 || files() < 4 && round < 80; round++ {
+	for round := 0; round < soak(12, 400) || files() < 4 && round < 80; round++ {
 		cmd := exec.Command(exe)
 		cmd.Env = append(os.Environ(), helperVariable+"="+dir)
 		out, err := cmd.StdoutPipe()

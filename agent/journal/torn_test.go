@@ -75,7 +75,7 @@ func TestTornLastPagesLoseNothingSilently(t *testing.T) {
 	last := filepath.Base(names[len(names)-1])
 	rng := rand.New(rand.NewPCG(3, 4))
 	page := int64(os.Getpagesize())
-	for round := range 16 {
+	for round := range soak(16, 300) {
 		c := o
 		c.Dir = filepath.Join(t.TempDir(), "copy")
 		require.NoError(t, os.CopyFS(c.Dir, os.DirFS(o.Dir)))
@@ -109,6 +109,7 @@ func TestTornLastPagesLoseNothingSilently(t *testing.T) {
 		j = open(t, c)
 		require.Contains(t, numbersOf(t, j, logOf(t, j, event.Manufacturing), c), 7004)
 		require.NoError(t, j.Close())
+		require.NoError(t, os.RemoveAll(c.Dir))
 	}
 }
 
@@ -123,7 +124,7 @@ func TestAnyBitFlippedInTheNewestFileNeverCrashesAndNeverGoesUnnoticed(t *testin
 	o, names := filled(t, 6000)
 	last := filepath.Base(names[len(names)-1])
 	rng := rand.New(rand.NewPCG(5, 6))
-	for range 25 {
+	for range soak(25, 600) {
 		c := o
 		c.Dir = filepath.Join(t.TempDir(), "copy")
 		require.NoError(t, os.CopyFS(c.Dir, os.DirFS(o.Dir)))
@@ -151,6 +152,7 @@ func TestAnyBitFlippedInTheNewestFileNeverCrashesAndNeverGoesUnnoticed(t *testin
 			require.NotEmpty(t, gaps(t, j, c), "%d lost and not declared", lost)
 		}
 		require.NoError(t, j.Close())
+		require.NoError(t, os.RemoveAll(c.Dir))
 	}
 }
 

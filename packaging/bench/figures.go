@@ -21,6 +21,7 @@ func Figures() []Figure {
 	all := latencyFigures()
 	all = append(all, pathFigures()...)
 	all = append(all, agentFigures()...)
+	all = append(all, journalFigures()...)
 	all = append(all, chartFigures()...)
 	return append(all, aggregatorFigures()...)
 }
