@@ -97,11 +97,13 @@ func (s *Signal) correlate(f *detect.Finding) string {
 		return id
 	}
 	if !f.Curve && !alarm {
-		return ""
+		return groupOf(f)
 	}
 	e := &s.episode
 	if e.until.IsZero() {
-		e.correlation = event.NewID(f.At)
+		if e.correlation = groupOf(f); e.correlation == "" {
+			e.correlation = event.NewID(f.At)
+		}
 		if f.Curve && s.ring != nil {
 			e.from, e.detector, e.of = f.At, f.Detector, nil
 			e.until = f.At.Add(min(max(afterPoints*s.ring.Step(), afterLeast), afterMost))
@@ -114,6 +116,13 @@ func (s *Signal) correlate(f *detect.Finding) string {
 		s.open[f.Condition] = e.correlation
 	}
 	return e.correlation
+}
+
+// groupOf is the id that a detector of the station gave to what belongs together, "" for
+// none.
+func groupOf(f *detect.Finding) string {
+	id, _ := f.Data["group"].(string)
+	return id
 }
 
 // after tells the curve after a finding.
@@ -157,7 +166,7 @@ func (w *Watcher) tellStation(out []Out, st *station, p *source.Point, f detect.
 	if p != nil {
 		own = &source.Point{Source: p.Source, Kind: p.Kind, Endpoint: p.Endpoint, Station: st.name, Equipment: p.Equipment}
 	}
-	out = append(out, Out{Point: own, Finding: f, At: f.At})
+	out = append(out, Out{Point: own, Finding: f, At: f.At, Correlation: groupOf(&f)})
 	for i := range follow {
 		out = w.tellStation(out, st, p, follow[i], at, depth+1)
 	}
