@@ -27,13 +27,13 @@ func journalFigures() (all []Figure) {
 		size := strconv.Itoa(n)
 		of := Ref{inJournal + "Commit/journal/" + size, "events/s"}
 		all = append(all, Figure{
-			Group: group, What: size + " events per commit", Of: of, Unit: "/s",
+			Group: group, What: size + " per commit", Of: of, Unit: "/s",
 			Peer: Ref{inJournal + "Commit/append+fdatasync/" + size, "events/s"}, PeerName: "append + fdatasync",
 		}, Figure{
-			Group: group, What: "the same beside one signature per event", Of: of, Unit: "/s",
+			Group: group, What: size + " per commit, beside one signature per event", Of: of, Unit: "/s",
 			Peer: Ref{inJournal + "Commit/signed-each+append+fdatasync/" + size, "events/s"}, PeerName: "signed each",
 		}, Figure{
-			Group: group, What: "written to the disk per event", Of: Ref{inJournal + "Commit/journal/" + size, "bytes-written/event"}, Unit: "bytes",
+			Group: group, What: "written to the disk per event, " + size + " per commit", Of: Ref{inJournal + "Commit/journal/" + size, "bytes-written/event"}, Unit: "bytes",
 			Peer: Ref{inJournal + "Commit/append+fdatasync/" + size, "bytes-written/event"}, PeerName: "append + fdatasync",
 		})
 	}
