@@ -34,6 +34,8 @@ import (
 const (
 	// askAgain is how often a pending agent asks whether it was approved.
 	askAgain = 20 * time.Second
+	// maxAskFactor times that is how rarely a refused agent asks.
+	maxAskFactor = 45
 	// drainWithin is how long a stopping agent goes on forwarding its last events.
 	drainWithin = 3 * time.Second
 	// restartEvery is how often a source that gave up is started again.
@@ -314,14 +316,16 @@ func (a *Agent) transport(ctx context.Context) *http.Transport {
 // admission asks until the agent is admitted; false when ctx ended first.
 func (a *Agent) admission(ctx context.Context) bool {
 	id := a.trust.id
-	for id.Pending {
+	for wait := a.askEvery; id.Pending; {
 		admitted, err := id.Ask(ctx, version.String())
 		if admitted {
 			a.log.Info("admitted by the aggregator", "agent", id.AgentID)
 			a.trust.admitted()
 			break
 		}
-		if refused, ok := errors.AsType[*enrol.RefusedError](err); ok {
+		refused, ok := errors.AsType[*enrol.RefusedError](err)
+		wait = a.nextAsk(wait, ok)
+		if ok {
 			a.trust.setRefusal(refused.Detail)
 			a.log.Warn("not admitted", "reason", refused.Detail)
 		} else if err != nil && ctx.Err() == nil {
@@ -333,10 +337,20 @@ func (a *Agent) admission(ctx context.Context) bool {
 		select {
 		case <-ctx.Done():
 			return false
-		case <-time.After(a.askEvery):
+		case <-time.After(wait):
 		}
 	}
 	return true
+}
+
+// nextAsk is how long to wait after an answer. A refusal rarely turns into an
+// admission, and each one is in the aggregator's ledger: those are asked for less
+// and less often.
+func (a *Agent) nextAsk(before time.Duration, refused bool) time.Duration {
+	if !refused {
+		return a.askEvery
+	}
+	return min(2*before, maxAskFactor*a.askEvery)
 }
 
 // urls are those of the configuration, else those that enrolment gave.

@@ -279,3 +279,15 @@ func TestASecondAgentOnOneFolderIsRefusedAndTheFirstGoesOn(t *testing.T) {
 	require.ErrorContains(t, Run(t.Context(), m.cfg, m.log), "in use")
 	m.until("the first goes on", forwarded)
 }
+
+func TestARefusedAgentAsksLessAndLessOften(t *testing.T) {
+	a := New(config.Config{}, slog.New(slog.DiscardHandler))
+	wait := a.askEvery
+	for range 10 {
+		next := a.nextAsk(wait, true)
+		require.True(t, next > wait || next == 15*time.Minute, next)
+		wait = next
+	}
+	require.Equal(t, 15*time.Minute, wait)
+	require.Equal(t, a.askEvery, a.nextAsk(wait, false), "a person may approve it any time")
+}

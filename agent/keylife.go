@@ -36,7 +36,7 @@ var ErrKeyPending = errors.New("the change of the log key before is not confirme
 // the new key is on disk before the journal uses it, and the old one is kept until
 // the aggregator has confirmed the change.
 func RotateKey(ctx context.Context, id *enrol.Identity, j *journal.Journal, reason string) (KeyChange, error) {
-	if id.Pending {
+	if id.Waiting() {
 		return KeyChange{}, errors.New("the agent is not admitted yet; its key can be changed afterwards")
 	}
 	if err := endKeyChange(id, j); err != nil {
@@ -118,7 +118,7 @@ func (a *Agent) keyLife(ctx context.Context) {
 }
 
 func keyDue(cfg config.Config, id *enrol.Identity, now time.Time) bool {
-	return cfg.Journal.KeyLife > 0 && !id.Pending && id.KeyAge(now) > cfg.Journal.KeyLife
+	return cfg.Journal.KeyLife > 0 && !id.Waiting() && id.KeyAge(now) > cfg.Journal.KeyLife
 }
 
 // sealKeys protects keys that were made outside of the service.

@@ -68,6 +68,8 @@ func Create(dataDir, station, tokenText string, machine identity.Facts) (*Identi
 // admitted yet: the token of the first try may be used up, expired or of another
 // plant. The keys stay. tokenText "" keeps the token.
 func (id *Identity) Retry(station, tokenText string) error {
+	id.keys.Lock()
+	defer id.keys.Unlock()
 	if tokenText != "" {
 		token, err := identity.ParseToken(strings.TrimSpace(tokenText))
 		if err != nil {
@@ -214,10 +216,15 @@ func (id *Identity) Ask(ctx context.Context, version string) (bool, error) {
 		return false, fmt.Errorf("enrol: %w", err)
 	}
 	if res.Certificate == "" {
+		id.keys.Lock()
+		defer id.keys.Unlock()
 		id.State.Reason = res.Reason
 		return false, nil
 	}
-	return true, id.admit(res)
+	if err := id.admit(res); err != nil {
+		return false, fmt.Errorf("enrol: the answer could not be kept, it will be asked for again: %w", err)
+	}
+	return true, nil
 }
 
 func (id *Identity) request() ([]byte, error) {
@@ -252,12 +259,19 @@ func (id *Identity) admit(res wire.EnrolResponse) error {
 			return err
 		}
 	}
+	id.keys.Lock()
+	defer id.keys.Unlock()
+	before := id.State
 	if len(res.URLs) > 0 {
 		id.State.URLs = res.URLs
 	}
 	id.State.Scope, id.State.Cosigners = res.Scope, res.Cosigners
 	id.State.Pending, id.State.Reason = false, ""
-	return id.save()
+	if err := id.save(); err != nil {
+		id.State = before
+		return err
+	}
+	return nil
 }
 
 // Via sets how the aggregator is reached: addresses in place of those of the

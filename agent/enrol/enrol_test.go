@@ -236,6 +236,30 @@ func TestAnotherMachineGetsAnotherIdentityThatNamesTheFirst(t *testing.T) {
 	require.NotEmpty(t, last.Token)
 }
 
+func TestAnAnswerThatCannotBeKeptIsAskedForAgain(t *testing.T) {
+	o, dir := newOffice(t), t.TempDir()
+	id, err := Create(dir, "a/b", o.token(), facts("smb1", "dsk1"))
+	require.NoError(t, err)
+	kept, err := os.ReadFile(filepath.Join(dir, "identity", "agent.json"))
+	require.NoError(t, err)
+	for name, content := range map[string][]byte{"ca.pem": nil, "agent.json": kept} {
+		file := filepath.Join(dir, "identity", name)
+		require.NoError(t, os.RemoveAll(file))
+		require.NoError(t, os.MkdirAll(filepath.Join(file, "in the way"), 0o700))
+		admitted, err := id.Ask(t.Context(), "v")
+		require.ErrorContains(t, err, "asked for again")
+		require.False(t, admitted)
+		require.True(t, id.Waiting())
+		require.NoError(t, os.RemoveAll(file))
+		if content != nil {
+			require.NoError(t, os.WriteFile(file, content, 0o600))
+		}
+	}
+	admitted, err := id.Ask(t.Context(), "v")
+	require.NoError(t, err)
+	require.True(t, admitted)
+}
+
 // A folder that was copied back is of another machine once more.
 func TestAnIdentityMayBeSetAsideTwice(t *testing.T) {
 	o, dir := newOffice(t), t.TempDir()

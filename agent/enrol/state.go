@@ -52,8 +52,9 @@ type State struct {
 	KeySince    time.Time       `json:"key_since,omitzero"` // when the log key was last changed
 }
 
-// Identity is a loaded identity. Its keys may be used concurrently; what changes
-// State (Ask, Retry, SaveCosigners) belongs to one goroutine.
+// Identity is a loaded identity. Its keys may be used and changed, and Waiting be
+// asked, concurrently; the rest belongs to the goroutine that speaks with the
+// aggregator.
 type Identity struct {
 	dir string
 	State
@@ -61,7 +62,7 @@ type Identity struct {
 	urls  []string // see Via
 	proxy string
 
-	keys   sync.Mutex
+	keys   sync.Mutex    // guards the keys, and every change of State with its file
 	logKey crypto.Signer // Ed25519
 	next   crypto.Signer // nil without a change that was begun
 }
@@ -106,7 +107,15 @@ func replacing(dataDir string) bool {
 	return errors.Is(old, os.ErrNotExist) && next == nil
 }
 
-// save writes agent.json durably.
+// Waiting tells that the agent is not admitted yet.
+func (id *Identity) Waiting() bool {
+	id.keys.Lock()
+	defer id.keys.Unlock()
+	return id.State.Pending
+}
+
+// save writes agent.json durably. The caller holds keys, unless nobody else knows
+// the identity yet.
 func (id *Identity) save() error {
 	text, err := json.MarshalIndent(id.State, "", "  ")
 	if err != nil {
@@ -152,6 +161,8 @@ func (id *Identity) SavePseudonyms(keys []wire.PseudonymKey) error {
 
 // SaveCosigners replaces the accepted cosigner keys.
 func (id *Identity) SaveCosigners(keys []wire.Cosigner) error {
+	id.keys.Lock()
+	defer id.keys.Unlock()
 	id.State.Cosigners = keys
 	return id.save()
 }
