@@ -35,6 +35,36 @@ function curve(w) {
   return { start: new Date(w.now() - 60_000).toISOString(), step_ms: 500, unit: 'degC', min: min.toString('base64'), max: max.toString('base64') }
 }
 
+/** A limit that is passed, with the curve before it, and the one after it in a
+ *  linked event; returns the alarm. */
+export function alarm(w) {
+  const at = w.now() - 60_000
+  const common = { station: 'hamburg/body/line3/st07', equipment: 'press-12', signal: 'press.temperature', correlation_id: '0190a000-0000-7000-8000-0000000000aa' }
+  const part = (from, n, value) => {
+    const min = Buffer.alloc(n * 4), max = Buffer.alloc(n * 4)
+    for (let i = 0; i < n; i++) {
+      const gap = i > 20 && i < 26 ? NaN : 0
+      min.writeFloatLE(value(i) - 0.4 + gap, i * 4)
+      max.writeFloatLE(value(i) + 0.4 + gap, i * 4)
+    }
+    return { start: new Date(from).toISOString(), step_ms: 1000, unit: 'degC', min: min.toString('base64'), max: max.toString('base64') }
+  }
+  const event = w.write({
+    ...common, type: 'alarm.state', severity: 'medium', at, metadata: { parser: 'limits' },
+    event_data: {
+      condition: 'High', state: 'active', severity: 500, value: 91.4, limit: 90, limits: { hihi: 95, hi: 90 }, deadband: 1, extreme: 91.4, unit: 'degC',
+      band: { low: 59.8, high: 84.1 }, conditionId: 'press.temperature/High', source: 'press.temperature',
+      explanation: 'press.temperature is 91.4 degC, above its High limit of 90 for longer than 2s.',
+    },
+    curve: part(at - 200_000, 200, i => 63 + 2 * Math.sin(i / 9) + 28 * Math.max(0, (i - 120) / 80) ** 2),
+  })
+  w.write({
+    ...common, type: 'signal.curve', severity: 'debug', at, event_data: { signal: common.signal, of: 'High' },
+    curve: part(at, 55, i => 91 + 4 * Math.sin(i / 14) - i / 6),
+  })
+  return event
+}
+
 /** Writes one thing that happens at a time. */
 export function happen(world, at) {
   const r = world.random()

@@ -38,7 +38,7 @@ function matches(q, e) {
     const yes = {
       station: () => any(v => segments(v, leaf.station, '/')), type: () => any(v => segments(v, leaf.event_type, '.')),
       severity: () => any(v => compare(ranks.indexOf(leaf.severity), t.op, ranks.indexOf(v))), class: () => any(v => leaf.class === v),
-      user: () => any(v => leaf.user_id === v), equipment: () => any(v => leaf.equipment === v), id: () => any(v => leaf.id === v),
+      user: () => any(v => leaf.user_id === v), equipment: () => any(v => leaf.equipment === v), id: () => any(v => leaf.id === v), correlation: () => any(v => leaf.correlation_id === v),
       data: () => any(v => String(t.path.reduce((o, k) => o?.[k], leaf.event_data)) === v), since: () => stored.at >= t.values[0], until: () => stored.at < t.values[0],
       word: () => JSON.stringify(leaf).toLowerCase().includes(t.values[0].toLowerCase()),
     }[t.field]?.() ?? false

@@ -1,3 +1,4 @@
+import { alarm } from '../mock/line.mjs'
 import { assert, quiet, selected, until } from './help.mjs'
 
 const fault = mock => [...mock.world.events].reverse().find(e => e.leaf.event_type === 'equipment.fault')
@@ -66,6 +67,17 @@ export const tests = [
 
   ['the curve around an event is drawn', async ({ mock, page, open }) => {
     await open('/events?ev=' + fault(mock).leaf.id, '.curve canvas')
+  }, quiet],
+
+  ['an alarm says why, and its curve has the part after it, its limits and what is usual', async ({ mock, page, open }) => {
+    const event = alarm(mock.world)
+    let asked = 0
+    page.on('request', r => { if (decodeURIComponent(r.url()).includes('type:signal.curve') || r.url().includes('signal.curve')) asked++ })
+    await open('/events?ev=' + event.leaf.id, '.curve canvas')
+    assert.equal(await page.locator('.detail-said').innerText(), event.leaf.event_data.explanation)
+    await page.getByText('Grey: usually 59.8 to 84.1. Dashed: HighHigh 95, High 90.').waitFor()
+    await until('the curve after it is asked for', () => asked > 0)
+    assert.equal(await page.locator('.facts-data').getByText('explanation').count(), 0)
   }, quiet],
 
   ['fields of the detail filter the list', async ({ mock, page, open }) => {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { alarm } from '../mock/line.mjs'
 import { assert, quiet, until } from './help.mjs'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -49,6 +50,10 @@ const pictures = sizes.flatMap(([width, height, touch]) => themes.map(theme => [
   await page.waitForSelector('.around [aria-current]')
   await noSideways(page, 'detail')
   await page.screenshot({ path: join(shots, `event-${width}-${theme}.png`) })
+  await open('/events?ev=' + alarm(mock.world).leaf.id, '.curve canvas')
+  await page.waitForSelector('.around [aria-current]')
+  await noSideways(page, 'alarm')
+  await page.screenshot({ path: join(shots, `alarm-${width}-${theme}.png`) })
 }, { mock: { history: 3000 }, context: { viewport: { width, height }, hasTouch: touch, isMobile: touch, colorScheme: theme } }]))
 
 export const tests = [

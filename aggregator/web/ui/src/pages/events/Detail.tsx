@@ -1,9 +1,9 @@
 import { Menu } from '@mantine/core'
 import { IconArrowLeft, IconFilter, IconMinus, IconPlus, IconX } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
-import { lazy, Suspense, useEffect, useRef, type ReactNode } from 'react'
+import { useEffect, useRef, type ReactNode } from 'react'
 import { api, ApiError } from '../../api/client'
-import type { EventDetail, Json, StoredEvent } from '../../api/types'
+import type { EventDetail, Json, Leaf, StoredEvent } from '../../api/types'
 import { useSettings } from '../../app/settings'
 import { fill, useTexts } from '../../i18n'
 import { duration, measure, person, plain } from '../../i18n/sentence'
@@ -11,10 +11,9 @@ import { offsetLabel } from '../../live/time'
 import { termText, type Field } from '../../live/query'
 import { Mark } from '../../ui/Mark'
 import { Around } from './Around'
+import { CurvePart } from './CurvePart'
 import { EvidencePart, VerdictLine } from './EvidencePart'
 import { explain, useWords } from './words'
-
-const Curve = lazy(() => import('./CurveChart'))
 
 interface Props {
   id: string
@@ -59,6 +58,7 @@ function Missing({ error, onRetry, onClose }: { error: unknown; onRetry: () => v
 function Body({ e, onOpen, onClose, onTerm }: { e: EventDetail } & Pick<Props, 'onOpen' | 'onClose' | 'onTerm'>) {
   const words = useWords()
   const { t } = words
+  const said = explanation(e.leaf)
   return (
     <>
       <header className="detail-head">
@@ -67,14 +67,21 @@ function Body({ e, onOpen, onClose, onTerm }: { e: EventDetail } & Pick<Props, '
         <button className="button plain icon" aria-label={t.app.close} onClick={onClose}><IconX size={20} stroke={1.7} /></button>
       </header>
       {e.others && e.others.length > 0 && <p className="note detail-note">{fill(t.detail.twice, { n: e.others.length + 1 })}</p>}
+      {said && <p className="detail-said">{said}</p>}
+      <CurvePart e={e} />
       <Facts e={e} onTerm={onTerm} />
       <Problems e={e} />
       <EvidencePart e={e} />
-      {e.leaf.curve && <section className="detail-part"><h3>{t.detail.curve}</h3><Suspense fallback={null}><Curve curve={e.leaf.curve} at={Date.parse(e.leaf.timestamp)} zone={words.zone} /></Suspense></section>}
       <Around e={e} onOpen={onOpen} />
       <Origin e={e} onTerm={onTerm} />
     </>
   )
+}
+
+/** What a detector says of its finding, in one sentence. */
+function explanation(leaf: Leaf): string | undefined {
+  const text = leaf.event_data?.explanation
+  return typeof text === 'string' && text ? text : undefined
 }
 
 interface FactProps { name: string; children: ReactNode; field?: Field; path?: string[]; value?: string; onTerm?: (term: string) => void }
@@ -176,7 +183,8 @@ function DataFacts({ e, onTerm }: { e: StoredEvent; onTerm: (term: string) => vo
   const t = useTexts()
   // The unit stands behind its value.
   const measured = typeof e.leaf.event_data?.value === 'number' && typeof e.leaf.event_data.unit === 'string'
-  const data = Object.entries(e.leaf.event_data ?? {}).filter(([key]) => !(measured && key === 'unit'))
+  const drawn = !!e.leaf.curve
+  const data = Object.entries(e.leaf.event_data ?? {}).filter(([key]) => !(measured && key === 'unit') && !(drawn && ['band', 'limits'].includes(key)) && !(key === 'explanation' && explanation(e.leaf)))
   const context = Object.entries(e.leaf.context ?? {})
   const sealed = Object.keys(e.leaf.sealed ?? {})
   if (data.length + context.length + sealed.length === 0) return null
