@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -84,6 +85,12 @@ func (s *Server) proof(ctx context.Context, in *proofInput) (*text, error) {
 // row is the event that is asked for, if the caller may see it.
 func (s *Server) row(ctx context.Context, in *proofInput) (rights.Principal, store.Row, error) {
 	who, rows, err := s.rows(ctx, in.ID)
+	if p, ok := errors.AsType[*problem](err); ok && p.Status == http.StatusNotFound {
+		err = errors.Join(s.dropped(ctx, who, in), err)
+		if gone, ok := errors.AsType[*problem](err); ok {
+			err = gone
+		}
+	}
 	if err != nil {
 		return who, store.Row{}, err
 	}

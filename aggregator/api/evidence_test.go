@@ -4,14 +4,19 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/linewatch/linewatch/aggregator/aggregatortest"
 	"github.com/linewatch/linewatch/aggregator/api"
+	"github.com/linewatch/linewatch/aggregator/ledger"
+	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/evidence"
 	"github.com/linewatch/linewatch/shared/evidence/bundle"
 )
@@ -187,4 +192,32 @@ func TestSeeingOnesOwnAccessIsNoNewAccess(t *testing.T) {
 	s.conn.CloseNow()
 	require.NoError(t, r.Stop())
 	require.Len(t, accesses(t, r), 1, "or an open page would write for ever")
+}
+
+func TestTheProofOfADroppedEventSaysThatAndWhyItWasDropped(t *testing.T) {
+	r := aggregatortest.New(t)
+	token := r.Token([]string{"auditor"})
+	id := r.Commit(made(t, "quality.check", here, nil))[0]
+	row := r.Rows("id:" + id)[0]
+	r.Commit(made(t, "quality.check", here, nil))
+	lg, err := r.Agg.Store.Log(t.Context(), row.Log)
+	require.NoError(t, err)
+	tomb, err := ledger.New("retention.purged", map[string]any{
+		"class": "manufacturing", "from": row.ReceivedAt.Format(time.RFC3339), "to": row.ReceivedAt.Format(time.RFC3339), "count": row.Index + 1,
+		"rootHash": "", "policy": "works agreement 7", "log": lg.Origin, "first": 0, "end": row.Index + 1, "by": "anna",
+	})
+	require.NoError(t, err)
+	drop := store.Change{Drops: []store.Drop{{Log: row.Log, First: 0, End: row.Index + 1}}}
+	_, err = r.Agg.Ledger.Commit(t.Context(), drop, tomb)
+	require.NoError(t, err)
+	for _, query := range []string{"", "?log=" + row.Log + "&index=" + strconv.FormatUint(row.Index, 10)} {
+		status, body := r.Do(nil, "GET", "/api/v1/events/"+id+"/proof"+query, token, nil)
+		require.Equal(t, http.StatusGone, status, string(body))
+		require.Contains(t, string(body), "works agreement 7")
+		require.Equal(t, query != "", bytes.Contains(body, []byte(hex.EncodeToString(row.LeafHash[:]))), string(body))
+	}
+	status, _ := r.Do(nil, "GET", "/api/v1/events/00000000-0000-4000-8000-000000000000/proof", token, nil)
+	require.Equal(t, http.StatusNotFound, status)
+	status, _ = r.Do(nil, "GET", "/api/v1/events/"+id+"/proof", r.Token([]string{"privacy"}), nil)
+	require.Equal(t, http.StatusNotFound, status, "nothing is told of a class that one may not read")
 }

@@ -22,6 +22,7 @@ type Store interface {
 	Logs(ctx context.Context) ([]store.Log, error)
 	Segments(ctx context.Context, log string, from uint64) iter.Seq2[store.StoredSegment, error]
 	Leaf(ctx context.Context, log string, index uint64) ([]byte, error)
+	LeafHashes(ctx context.Context, log string, from, to uint64) ([]evidence.Hash, error)
 	Proof(ctx context.Context, log string, index, size uint64) ([]evidence.Hash, error)
 	Events(ctx context.Context, q store.EventQuery) (store.Page, error)
 	Agent(ctx context.Context, id string) (store.Agent, error)
@@ -108,7 +109,7 @@ func (s *session) event(ctx context.Context, id string, index uint64) error {
 func (s *session) proof(ctx context.Context, l store.Log, index uint64) (evidence.Proof, error) {
 	p := evidence.Proof{Index: index}
 	size := uint64(0)
-	for seg, err := range s.Store.Segments(ctx, l.ID, index) {
+	for seg, err := range s.segments(ctx, l.ID, index) {
 		if err != nil {
 			return p, err
 		}
@@ -304,7 +305,7 @@ func (s *session) whole(ctx context.Context, l store.Log, packed bool) error {
 		end = at
 	}
 	note, next, err := s.witnessed(ctx, l, 1)
-	for seg, segErr := range s.Store.Segments(ctx, l.ID, 0) {
+	for seg, segErr := range s.segments(ctx, l.ID, 0) {
 		if err = errors.Join(err, segErr); err != nil {
 			return err
 		}

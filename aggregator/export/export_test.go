@@ -162,3 +162,21 @@ func TestAFullDiskIsAnErrorAtWhateverByte(t *testing.T) {
 		}
 	}
 }
+
+func TestABundleShowsDroppedSegmentsAsWhatIsNotInIt(t *testing.T) {
+	db := opened(t)
+	a := newSigned(t, db, "a", event.Manufacturing)
+	for range 3 {
+		a.commit(a.Append(t, a.events(5)...))
+	}
+	_, err := db.Commit(t.Context(), store.Change{Drops: []store.Drop{{Log: a.ID, First: 0, End: 10}}})
+	require.NoError(t, err)
+	for _, packed := range []bool{false, true} {
+		data, done := a.logs(export.Selection{Packed: packed})
+		require.EqualValues(t, 5, done.Events)
+		sum := a.verified(data)
+		require.Equal(t, bundle.Anchored, sum.Verdict(), "%+v", sum)
+		require.EqualValues(t, 10, sum.Lost)
+		require.EqualValues(t, 5, sum.Anchored)
+	}
+}

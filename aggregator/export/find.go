@@ -84,7 +84,7 @@ func (s *session) since(ctx context.Context, l store.Log, t time.Time) (uint64, 
 }
 
 func (s *session) segmentAt(ctx context.Context, l store.Log, index uint64) (store.StoredSegment, error) {
-	for seg, err := range s.Store.Segments(ctx, l.ID, index) {
+	for seg, err := range s.segments(ctx, l.ID, index) {
 		return seg, err
 	}
 	return store.StoredSegment{}, store.ErrNotFound
@@ -95,7 +95,7 @@ func (s *session) scan(ctx context.Context, l store.Log, from uint64, until time
 	if from >= l.Size {
 		return 0, false, nil
 	}
-	for seg, err := range s.Store.Segments(ctx, l.ID, from) {
+	for seg, err := range s.segments(ctx, l.ID, from) {
 		if err != nil {
 			return 0, false, err
 		}

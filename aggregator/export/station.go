@@ -93,7 +93,7 @@ func (s *session) stretch(ctx context.Context, l store.Log, indexes []uint64) er
 		_, ok := slices.BinarySearch(indexes, index)
 		return ok
 	}
-	for seg, err := range s.Store.Segments(ctx, l.ID, indexes[0]) {
+	for seg, err := range s.segments(ctx, l.ID, indexes[0]) {
 		if err != nil {
 			return err
 		}
