@@ -131,10 +131,10 @@ const maxRangeHashes = 2 * 64
 // bounds is checked when it is joined.
 func parseRange(body []byte) (origin string, r evidence.Range, err error) {
 	fail := func(why string) (string, evidence.Range, error) {
-		return clip(origin), evidence.Range{}, fmt.Errorf("%w: range: %s", errEntry, why)
+		return clipLong(origin), evidence.Range{}, fmt.Errorf("%w: range: %s", errEntry, why)
 	}
 	lines := strings.SplitN(string(body), "\n", 3+maxRangeHashes+2)
-	origin = lines[0]
+	origin = strings.Clone(lines[0]) // the body is large
 	if len(lines) < 4 || len(lines) > 3+maxRangeHashes+1 || lines[len(lines)-1] != "" {
 		return fail("number of lines")
 	}

@@ -335,10 +335,10 @@ func (s *summarizer) list(b *strings.Builder, title string, events []sumEvent, a
 	}
 }
 
-// clipLong bounds foreign names.
+// clipLong bounds foreign names, and keeps nothing of what they were cut from.
 func clipLong(text string) string {
 	if len(text) > 300 {
 		return text[:300] + "…"
 	}
-	return text
+	return strings.Clone(text)
 }

@@ -65,6 +65,7 @@ const (
 	maxNotes     = 4096
 	maxHeads     = 100_000
 	maxCosigners = 1000
+	maxBad       = 1000 // parts of one bundle that do not hold, until it is given up
 )
 
 // Verifier verifies evidence against a trust file. What an anchored ledger says of
@@ -178,6 +179,7 @@ func (v *Verifier) Bundle(name string, r io.Reader) error {
 	}
 	v.begin(name)
 	defer v.end()
+	bad := v.summary.Bad
 	for {
 		e, err := b.next()
 		if err == io.EOF {
@@ -188,6 +190,9 @@ func (v *Verifier) Bundle(name string, r io.Reader) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		v.entry(fmt.Sprintf("%s, entry %d", name, b.n), e, b.n == 1)
+		if v.summary.Bad-bad > maxBad {
+			return fmt.Errorf("%s: %w: more than %d parts do not hold, the rest was not looked at", name, ErrBundle, maxBad)
+		}
 	}
 }
 

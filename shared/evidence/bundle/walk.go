@@ -2,6 +2,8 @@ package bundle
 
 import (
 	"bytes"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -124,7 +126,7 @@ func (v *Verifier) hole(name string, body []byte) {
 
 // segment verifies one packed segment and extends its log.
 func (v *Verifier) segment(name string, body []byte) {
-	s, err := wire.NewReader(bytes.NewReader(body)).Next()
+	s, err := unpack(body)
 	f := Finding{Verdict: Bad, Name: name}
 	if s != nil {
 		f.Origin, f.Index, f.Size = clipLong(s.Origin), s.First, s.End()
@@ -151,6 +153,22 @@ func (v *Verifier) segment(name string, body []byte) {
 		return
 	}
 	v.settle(f, l, []byte(s.Checkpoint))
+}
+
+// MaxPacked is the largest number of leaves of a packed segment: a few bytes can
+// unpack to a million leaves of one byte, and each costs a hash.
+const MaxPacked = 32_768
+
+// unpack reads a segment, after a look at how many leaves it promises.
+func unpack(body []byte) (*wire.Segment, error) {
+	var h wire.Header
+	if len(body) >= 4 {
+		if n := binary.BigEndian.Uint32(body); uint64(n) <= uint64(len(body)-4) && json.Unmarshal(body[4:4+n], &h) == nil &&
+			h.Kind != wire.KindHole && h.Count > MaxPacked {
+			return nil, fmt.Errorf("%w: a packed segment of %d leaves, at most %d", errEntry, h.Count, MaxPacked)
+		}
+	}
+	return wire.NewReader(bytes.NewReader(body)).Next()
 }
 
 // canonicalHeader demands that a packed segment is written as we write it: its
