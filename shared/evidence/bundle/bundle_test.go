@@ -377,6 +377,7 @@ func TestMistakesInATrustFileNameTheLine(t *testing.T) {
 
 func FuzzParseTrust(f *testing.F) {
 	f.Add(cosignerLine())
+	f.Add("ledger hamburg " + b64(public("x")) + "\nwitness w1 " + b64(public("w1")) + "\nwitness w2 " + b64(public("w2")) + "\nquorum 2\n")
 	f.Add("station a0123456789abcde " + evidence.Fingerprint(public("x")) + "\n# c\n\nlog linewatch/a/b/c " + b64(public("x")) + " 0 9\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		tr, err := bundle.ParseTrust(strings.NewReader(text))
@@ -390,6 +391,8 @@ func FuzzBundle(f *testing.F) {
 	a, l, segments := station(f)
 	f.Add(whole(f, evidence.KeyRange{Key: a.Public()}, segments))
 	f.Add(build(f, func(w *bundle.Writer) { require.NoError(f, w.Proof(proofAt(f, l, a.Key, 2))) }))
+	plain, _ := plainBundle(f)
+	f.Add(plain)
 	tr := trust(f, "station "+a.ID+" "+b64(a.Public()))
 	known := map[string]bool{}
 	for _, leaf := range l.Leaves {
