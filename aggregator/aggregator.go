@@ -16,7 +16,6 @@ import (
 	"github.com/linewatch/linewatch/aggregator/config"
 	"github.com/linewatch/linewatch/aggregator/enrol"
 	"github.com/linewatch/linewatch/aggregator/ledger"
-	"github.com/linewatch/linewatch/aggregator/project"
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/aggregator/store/postgres"
 	"github.com/linewatch/linewatch/aggregator/store/sqlite"
@@ -25,6 +24,7 @@ import (
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
 	"github.com/linewatch/linewatch/shared/identity"
+	"github.com/linewatch/linewatch/shared/seal"
 	"github.com/linewatch/linewatch/shared/version"
 	"github.com/linewatch/linewatch/shared/wire"
 )
@@ -53,10 +53,14 @@ type Aggregator struct {
 	Witnesses  *witness.Keeper
 	Vault      *vault.Vault
 
+	policy   *seal.Policy // of events that programs hand in
+	ring     *seal.Ring
 	cosigner evidence.CosignerKey
 	key      ed25519.PrivateKey
 	log      *slog.Logger
 	restored string // names the newest restore of the store
+	keys     keyring
+	known    []SigningKey // public keys of all times
 }
 
 // Open opens the store and the keys of a configured aggregator. Close it.
@@ -65,6 +69,13 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Aggregator
 	var err error
 	if a.CA, err = identity.LoadCA(filepath.Join(cfg.DataDir, dirCA), time.Now); err != nil {
 		return nil, fmt.Errorf("%w (was linewatch-aggregator init run for %s?)", err, cfg.DataDir)
+	}
+	a.keys = keyring{filepath.Join(cfg.DataDir, dirKeys)}
+	if err := a.keys.settle(CosignerName(cfg.Instance)); err != nil {
+		return nil, err
+	}
+	if a.known, err = a.keys.history(CosignerName(cfg.Instance)); err != nil {
+		return nil, err
 	}
 	ledgerKey, err := signingKey(filepath.Join(cfg.DataDir, dirKeys, fileLedger))
 	if err != nil {
@@ -116,12 +127,7 @@ func (a *Aggregator) openParts(ctx context.Context, ledgerKey ed25519.PrivateKey
 		return err
 	}
 	a.restored = string(restored)
-	a.Ledger, err = ledger.Open(ctx, ledger.Options{
-		Store: a.Store, Key: ledgerKey, CosignerName: a.cosigner.Name, Cosigner: a.key, Instance: cfg.Instance,
-		Station: cfg.Station, Version: version.String(), Project: project.Project, Logger: a.log,
-		Memory: filepath.Join(cfg.DataDir, dirKeys, fileLedgerSizes), Restored: a.restored,
-	})
-	if err != nil {
+	if a.Ledger, err = a.openLedger(ctx, ledgerKey); err != nil {
 		return err
 	}
 	if err := a.openWitnesses(); err != nil {
@@ -137,8 +143,12 @@ func (a *Aggregator) openParts(ctx context.Context, ledgerKey ed25519.PrivateKey
 	return err
 }
 
-func (a *Aggregator) wireCosigners() []wire.Cosigner {
-	return []wire.Cosigner{{Name: a.cosigner.Name, Key: base64.StdEncoding.EncodeToString(a.cosigner.Key)}}
+func (a *Aggregator) openLedger(ctx context.Context, key ed25519.PrivateKey) (*ledger.Ledger, error) {
+	return ledger.Open(ctx, ledger.Options{
+		Store: a.Store, Key: key, CosignerName: a.cosigner.Name, Cosigner: a.key, Instance: a.Config.Instance,
+		Station: a.Config.Station, Version: version.String(), Project: a.indexed, Logger: a.log,
+		Memory: filepath.Join(a.Config.DataDir, dirKeys, fileLedgerSizes), Restored: a.restored, Rekey: a.keys.ledgerKeys,
+	})
 }
 
 // Pseudonym is the pseudonym of one of the aggregator's own users today; "" when

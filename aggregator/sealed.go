@@ -14,6 +14,7 @@ import (
 	"github.com/linewatch/linewatch/aggregator/project"
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/aggregator/vault"
+	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/seal"
 	"github.com/linewatch/linewatch/shared/wire"
 )
@@ -45,6 +46,10 @@ func (a *Aggregator) openVault(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if a.policy, err = seal.NewPolicy(nil); err != nil {
+		return err
+	}
+	a.ring = seal.NewRing()
 	_, err = a.Vault.Reapply(ctx)
 	return err
 }
@@ -89,7 +94,7 @@ func (p listPart) Register(mux *http.ServeMux) {
 // sealedFields shows the vault to the API in the API's own types.
 func (a *Aggregator) sealedFields() api.SealedFields {
 	return api.SealedFields{
-		People: a.Vault.People, Token: a.Vault.Token,
+		People: a.Vault.People, Token: a.Vault.Token, Seal: a.seal,
 		Open: func(ctx context.Context, leaf []byte, may func(set string) bool) (map[string]api.SealedField, error) {
 			fields, err := a.Vault.Open(ctx, leaf, may)
 			out := make(map[string]api.SealedField, len(fields))
@@ -103,4 +108,33 @@ func (a *Aggregator) sealedFields() api.SealedFields {
 			return out, err
 		},
 	}
+}
+
+// seal seals an event that a program handed in, for the aggregator itself.
+func (a *Aggregator) seal(ctx context.Context, e *event.Event) map[string][]byte {
+	if public, err := seal.ParsePublicKey(a.Vault.Public()); err != nil {
+		a.log.Error("no key to seal for", "error", err)
+	} else {
+		a.ring.SetRecipient(public)
+	}
+	list, _ := a.Vault.List()
+	a.ring.ForgetList(list)
+	s := seal.Sealer{Policy: a.policy, Keys: a.ring, Pseudonym: func(_ *event.Event, name string) (string, bool) {
+		p := a.Pseudonym(ctx, name)
+		return p, p != ""
+	}}
+	keys := map[string][]byte{}
+	for _, k := range s.Event(e) {
+		keys[k.ID] = k.Blob
+	}
+	a.Vault.Learn(keys)
+	return keys
+}
+
+// indexed makes the ledger's rows; the vault is opened after the ledger.
+func (a *Aggregator) indexed(leaf []byte, at store.LeafAt) (store.Row, bool) {
+	if a.Vault == nil {
+		return project.Project(leaf, at)
+	}
+	return a.projector()(leaf, at)
 }

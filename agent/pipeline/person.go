@@ -14,7 +14,7 @@ import (
 )
 
 // removed stands for a user name where no key makes a pseudonym of it.
-const removed = "removed"
+const removed = seal.Removed
 
 // person takes the user name out of the event: user_id and every text of
 // event_data that is the name become the pseudonym, and the name itself is sealed
@@ -25,7 +25,7 @@ func (b *builder) person(d *draft, r *source.Reading) {
 		return
 	}
 	stand := removed
-	if p, ok := b.pseudonym(d, name); ok {
+	if p, ok := b.pseudonym(d.ev, name); ok {
 		stand = p
 		d.ev.UserID = stand
 		if b.sealing() {
@@ -35,7 +35,7 @@ func (b *builder) person(d *draft, r *source.Reading) {
 		plant, _, _ := strings.Cut(d.ev.Station, "/")
 		d.problem("user_id", fmt.Sprintf("no pseudonym key for %s in %d: the name was left out", plant, d.ev.CollectedAt.Year()))
 	}
-	out := replaceText(d.ev.Data, name, stand)
+	out := seal.ReplaceText(d.ev.Data, name, stand)
 	for _, field := range []string{"userId", "by"} {
 		if stand == removed || !contains(d.info.Required, field) {
 			continue
@@ -89,33 +89,6 @@ func addText(obj []byte, name, value string) []byte {
 		out = append(out, ',')
 	}
 	return fmt.Appendf(out, `"%s":"%s"}`, name, value)
-}
-
-// replaceText replaces every text value of a document that is the name, without
-// regard to case and outer space. Keys stay.
-func replaceText(doc []byte, name, with string) []byte {
-	var out []byte
-	from := 0
-	for i := 0; i < len(doc); {
-		if doc[i] != '"' {
-			i++
-			continue
-		}
-		end := rawjson.Skip(doc, i)
-		isKey := end < len(doc) && doc[end] == ':'
-		if text, ok := rawjson.Text(doc[i:end]); ok && !isKey && strings.EqualFold(strings.TrimSpace(text), name) {
-			out = append(out, doc[from:i]...)
-			out = append(out, '"')
-			out = append(out, with...)
-			out = append(out, '"')
-			from = end
-		}
-		i = end
-	}
-	if out == nil {
-		return doc
-	}
-	return append(out, doc[from:]...)
 }
 
 // Keys are the pseudonym keys that the aggregator handed out; they may be

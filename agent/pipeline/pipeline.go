@@ -46,7 +46,7 @@ type Options struct {
 	// Policy says which fields are sealed; nil: none. DataKeys seals them; without
 	// a key a field of the policy is left out.
 	Policy   *seal.Policy
-	DataKeys DataKeys
+	DataKeys seal.DataKeys
 	Signals  map[string]config.Signal
 	// Watch holds the detectors; nil watches the limits of Signals alone.
 	Watch   *watch.Watcher

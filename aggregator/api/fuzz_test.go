@@ -24,7 +24,7 @@ func FuzzWhatAProgramHandsInBecomesALeafOrAnError(f *testing.F) {
 	s := &Server{Options: Options{Pseudonym: func(context.Context, string) string { return "p-" + strings.Repeat("0", 32) }}}
 	who := rights.Principal{Name: "test", Scope: []string{"**"}}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		e, err := s.lift(t.Context(), raw, who)
+		e, _, err := s.lift(t.Context(), raw, who)
 		if err != nil {
 			return
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -52,16 +53,17 @@ func (s *Server) intake(ctx context.Context, in *intakeInput) (*answer[Taken], e
 		return nil, err
 	}
 	out := Taken{Events: []TakenEvent{}}
-	events := make([]event.Event, 0, len(list))
+	events, keys := make([]event.Event, 0, len(list)), map[string][]byte{}
 	for i, raw := range list {
-		e, err := s.lift(ctx, raw, who)
+		e, sealed, err := s.lift(ctx, raw, who)
 		if err != nil {
 			return nil, &problem{Status: http.StatusUnprocessableEntity, Title: "An event is not understood, none was taken", Detail: fmt.Sprintf("event %d: %v", i, err)}
 		}
+		maps.Copy(keys, sealed)
 		events = append(events, e)
 		out.Events = append(out.Events, TakenEvent{e.ID, notNil(e.Metadata.Problems)})
 	}
-	if _, err := s.Ledger.Commit(ctx, store.Change{}, events...); err != nil {
+	if _, err := s.Ledger.Commit(ctx, store.Change{Keys: keys}, events...); err != nil {
 		return nil, s.failed(ctx, "take events", err)
 	}
 	s.gathered.note(actorOf(ctx, who), func(d *doings) { d.posted += len(events) })

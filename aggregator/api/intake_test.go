@@ -68,7 +68,12 @@ func TestTheExampleOfTheRequirementsComesBackEqual(t *testing.T) {
 		for _, l := range post(t, r, token, body) {
 			pseudonym := r.Agg.Pseudonym(t.Context(), "user123")
 			require.Regexp(t, `^p-[0-9a-f]{32}$`, pseudonym)
-			require.JSONEq(t, fmt.Sprintf(`{"userId":%q,"action":"login","success":true,"method":"password","device":"web-browser","location":"192.168.1.100"}`, pseudonym), string(l.Data))
+			require.JSONEq(t, fmt.Sprintf(`{"userId":%q,"action":"login","success":true,"method":"password"}`, pseudonym), string(l.Data))
+			var opened api.EventDetail
+			r.Get(r.Token([]string{"security"}), "/api/v1/events/"+l.ID+"?open=true", &opened)
+			require.Equal(t, map[string]any{
+				"event_data.userId": "user123", "event_data.device": "web-browser", "event_data.location": "192.168.1.100",
+			}, opened.Stored.Opened, "what identifies a person is sealed, and comes back for who may read it")
 			require.JSONEq(t, `{"correlationId":"req-456","sessionId":"sess-789","userAgent":"Mozilla/5.0...","timestamp":"2025-08-28T13:30:00Z"}`, string(l.Context))
 			require.Equal(t, "user.login", l.Type)
 			require.Equal(t, "info", l.Severity)
@@ -108,7 +113,7 @@ func TestFaultsOfSingleFieldsAreProblemsAndNothingIsLost(t *testing.T) {
 		`{"eventType":"x.acme.o","eventData":{},"station":"hamburg/paint/line1/st01"}`:                     {"station", ""},
 		`{"eventType":"strange.type","eventData":{}}`:                                                      {"event_type", ""},
 		`{"eventType":"x.acme.o","eventData":{"userId":4711}}`:                                             {"", `"userId":"p-`},
-		`{"eventType":"x.acme.o","eventData":{"userId":{"name":"anna"}}}`:                                  {"event_data.userId", `"userId":""`},
+		`{"eventType":"x.acme.o","eventData":{"userId":{"name":"anna"}}}`:                                  {"", `"sealed":{"event_data.userId":`},
 		`{"eventType":"x.acme.o","eventData":{},"context":{"userId":"anna"}}`:                              {"", `"context":{"userId":"p-`},
 		`{"eventType":"x.acme.o","eventData":{},"extra":{"a":1},"metadata":{"host":"h"}}`:                  {"", `"posted":{"extra":{"a":1},"metadata":{"host":"h"}}`},
 		`{"eventType":"x.acme.o","eventData":{},"EventData":{"b":2}}`:                                      {"", `"posted":{"EventData":{"b":2}}`},

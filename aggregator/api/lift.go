@@ -59,14 +59,14 @@ func (f fields) take(key, field string, problems *[]event.Problem) string {
 // nested in context and metadata, from where they are lifted; what has no place
 // in an event stays under context.posted. Faults of single fields become problems
 // of the event; only what can't be an event at all is refused.
-func (s *Server) lift(ctx context.Context, raw []byte, who rights.Principal) (event.Event, error) {
+func (s *Server) lift(ctx context.Context, raw []byte, who rights.Principal) (event.Event, map[string][]byte, error) {
 	clean, err := event.Normalize(raw)
 	if err != nil {
-		return event.Event{}, err
+		return event.Event{}, nil, err
 	}
 	f, ok := object(clean)
 	if !ok {
-		return event.Event{}, fmt.Errorf("it is no JSON object")
+		return event.Event{}, nil, fmt.Errorf("it is no JSON object")
 	}
 	var problems []event.Problem
 	e := event.Event{
@@ -75,9 +75,9 @@ func (s *Server) lift(ctx context.Context, raw []byte, who rights.Principal) (ev
 	}
 	switch {
 	case !event.ValidType(e.Type):
-		return e, fmt.Errorf("eventType %q is no dotted lower-case name such as user.login or x.mes.order", event.Shorten(e.Type, 100))
+		return e, nil, fmt.Errorf("eventType %q is no dotted lower-case name such as user.login or x.mes.order", event.Shorten(e.Type, 100))
 	case reserved(e.Type):
-		return e, fmt.Errorf("eventType %s says what only Linewatch itself may say; use a type of your own, x.<owner>.<name>", e.Type)
+		return e, nil, fmt.Errorf("eventType %s says what only Linewatch itself may say; use a type of your own, x.<owner>.<name>", e.Type)
 	}
 	e.Source.OriginalID = event.Shorten(e.ID, 200)
 	if !event.ValidID(e.ID) {
@@ -88,12 +88,12 @@ func (s *Server) lift(ctx context.Context, raw []byte, who rights.Principal) (ev
 	liftStation(&e, f, who, &problems)
 	liftMetadata(&e, f, &problems)
 	s.liftContext(ctx, &e, f, &problems)
-	s.liftData(ctx, &e, f["eventData"], &problems)
+	keys := s.liftData(ctx, &e, f["eventData"], &problems)
 	if n := len(e.Data) + len(e.Context); n > maxFacts {
-		return e, fmt.Errorf("eventData and context have %d bytes together, at most %d", n, maxFacts)
+		return e, nil, fmt.Errorf("eventData and context have %d bytes together, at most %d", n, maxFacts)
 	}
-	e.Metadata.Problems = problems
-	return e, probe(e)
+	e.Metadata.Problems = append(problems, e.Metadata.Problems...)
+	return e, keys, probe(e)
 }
 
 func liftStation(e *event.Event, f fields, who rights.Principal, problems *[]event.Problem) {
@@ -179,8 +179,8 @@ func (s *Server) liftContext(ctx context.Context, e *event.Event, f fields, prob
 }
 
 // liftData takes event_data over; a user's clear name becomes a pseudonym before
-// anything is signed.
-func (s *Server) liftData(ctx context.Context, e *event.Event, raw json.RawMessage, problems *[]event.Problem) {
+// anything is signed, and what the field policy names is sealed.
+func (s *Server) liftData(ctx context.Context, e *event.Event, raw json.RawMessage, problems *[]event.Problem) (keys map[string][]byte) {
 	data, ok := object(raw)
 	if !ok {
 		*problems = append(*problems, event.Problem{Field: "event_data", Reason: "is no object"})
@@ -189,16 +189,24 @@ func (s *Server) liftData(ctx context.Context, e *event.Event, raw json.RawMessa
 			data["value"] = raw
 		}
 	}
+	e.Data = data.text()
+	whole := e.Data
+	if s.Sealed.Seal != nil {
+		e.CollectedAt = time.Now().UTC()
+		keys = s.Sealed.Seal(ctx, e)
+		data, _ = object(e.Data)
+	}
 	data = s.pseudonymous(ctx, data, "event_data.userId", problems)
 	_ = json.Unmarshal(data["userId"], &e.UserID)
 	e.Data = data.text()
 	if info, ok := event.Lookup(e.Type); ok {
-		for _, field := range event.Missing(info, e.Data) {
+		for _, field := range event.Missing(info, whole) {
 			*problems = append(*problems, event.Problem{Field: "event_data." + field, Reason: "missing"})
 		}
 	} else if !event.Known(e.Type) {
 		*problems = append(*problems, event.Problem{Field: "event_type", Reason: "not in the catalogue; own types are x.<owner>.<name>"})
 	}
+	return keys
 }
 
 // pseudonymous replaces the clear name under userId, also one that is a number.

@@ -32,6 +32,10 @@ type SealedFields struct {
 	// Open returns the sealed fields of a leaf by path; may says which field sets are
 	// opened.
 	Open func(ctx context.Context, leaf []byte, may func(set string) bool) (map[string]SealedField, error)
+	// Seal seals the fields of an event that a program handed in, by the field policy,
+	// and returns the wrapped data keys that it names then. A program's event stands
+	// in the aggregator's own logs.
+	Seal func(ctx context.Context, e *event.Event) map[string][]byte
 	// People returns the pseudonyms of a clear name.
 	People func(ctx context.Context, name string) ([]string, error)
 	// Token is what a value gives in the blind index.

@@ -10,6 +10,7 @@ import (
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
+	"github.com/linewatch/linewatch/shared/seal"
 	"github.com/linewatch/linewatch/shared/wire"
 )
 
@@ -96,6 +97,14 @@ func (l *Ledger) extend(c *store.Change, h *head, events []event.Event, roots []
 			return fmt.Errorf("ledger: log %s: %w", h.id, err)
 		}
 		a.Hashes, leaves = append(a.Hashes, hash), append(leaves, leaf)
+		for _, id := range seal.KeyIDs(leaf) {
+			if blob, ok := c.Keys[id]; ok {
+				if a.Keys == nil {
+					a.Keys = map[string][]byte{}
+				}
+				a.Keys[id] = blob
+			}
+		}
 		at := store.LeafAt{Log: h.id, Index: index, AgentID: l.Agent(), Class: events[i].Class, Received: now}
 		if row, ok := l.opts.Project(leaf, at); ok {
 			a.Rows = append(a.Rows, row)

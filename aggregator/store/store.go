@@ -131,6 +131,9 @@ type Change struct {
 	Drops []Drop
 	// Roots are checkpoint lists behind log.roots leaves (kept as they are).
 	Roots []RootList
+	// Keys are wrapped data keys, by hex id, that events name which the ledger adds to
+	// the change: it moves them into their segments. A store does not look at them.
+	Keys map[string][]byte
 	// Destroy deletes wrapped data keys and what the read model has by them; they
 	// are never stored again. Ids that are not stored count as destroyed too.
 	Destroy []DestroyedKey

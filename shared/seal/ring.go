@@ -104,3 +104,14 @@ func (r *Ring) Forget(ids []string) {
 		}
 	}
 }
+
+// ForgetList is Forget for a whole list of destroyed keys.
+func (r *Ring) ForgetList(list Destroyed) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for l, k := range r.keys {
+		if list.Has(k.ID) {
+			delete(r.keys, l)
+		}
+	}
+}
