@@ -1,0 +1,210 @@
+package seal
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/linewatch/linewatch/shared/event"
+)
+
+// DataKeys gives the key that seals the fields of one subject in one month; a
+// [Ring] does.
+type DataKeys interface {
+	Key(subject string, at time.Time) (*DataKey, error)
+}
+
+// Sealer applies a policy to events before they are written.
+type Sealer struct {
+	Policy *Policy
+	Keys   DataKeys // nil: what the policy names is left out
+	// Pseudonym is the one of a name for this event; false when no key makes one.
+	Pseudonym func(e *event.Event, name string) (string, bool)
+}
+
+const (
+	// maxSealed bounds the sealed fields of one event; of one with more the whole
+	// event_data is sealed as one.
+	maxSealed   = 64
+	maxProblems = 20
+	setPersonal = "personal"
+	// Removed stands for a user name of which no pseudonym could be made.
+	Removed = "removed"
+)
+
+// Put seals one value for a place in the event. Without a key it is left out, and
+// a problem of the event says so: it never goes on in clear. The key is nil then.
+func (s Sealer) Put(e *event.Event, path, subject string, value []byte) *DataKey {
+	err := errors.New("sealing is not set up")
+	if s.Keys != nil {
+		var key *DataKey
+		if key, err = s.Keys.Key(subject, e.CollectedAt); err == nil {
+			if e.Sealed == nil {
+				e.Sealed = map[string]event.SealedField{}
+			}
+			e.Sealed[path] = key.Seal(e.ID, path, value)
+			return key
+		}
+	}
+	problem(e, path, "left out: "+err.Error())
+	return nil
+}
+
+func problem(e *event.Event, field, reason string) {
+	if len(e.Metadata.Problems) < maxProblems {
+		e.Metadata.Problems = append(e.Metadata.Problems, event.Problem{Field: event.Shorten(event.Clean(field), 200), Reason: reason})
+	}
+}
+
+// found is a field that the policy takes out of event_data.
+type found struct {
+	path, as string // as: a pseudonym for the name of a person
+	value    []byte
+}
+
+// Event seals what the policy says of event_data, and of context where that has
+// names of the policy. It needs ID, Type, CollectedAt and UserID, and returns the
+// data keys that the event names now.
+func (s Sealer) Event(e *event.Event) []*DataKey {
+	keys := s.object(e, "event_data", &e.Data, nil)
+	if e.Context != nil {
+		keys = s.object(e, "context", &e.Context, keys)
+	}
+	return keys
+}
+
+// object seals the fields of one object of the event.
+func (s Sealer) object(e *event.Event, root string, object *json.RawMessage, keys []*DataKey) []*DataKey {
+	before := *object
+	var list []found
+	names := map[string]string{}
+	data := s.Policy.For(e.Type).Apply(before, root, func(path, as string, value []byte) Verdict {
+		if empty(value) {
+			return Verdict{}
+		}
+		name, isName := nameOf(value)
+		if as != AsPerson || !isName {
+			list = append(list, found{path, as, value})
+			return Verdict{Drop: true}
+		}
+		if nobody(name) {
+			return Verdict{}
+		}
+		stand, ok := "", false
+		if s.Pseudonym != nil {
+			stand, ok = s.Pseudonym(e, name)
+		}
+		if !ok {
+			problem(e, path, "no pseudonym key: the name was left out")
+			stand = Removed
+		} else {
+			list = append(list, found{path, stand, value})
+			if e.UserID == "" && (path == "event_data.userId" || path == "event_data.user") {
+				e.UserID = stand
+			}
+		}
+		names[name] = stand
+		return Verdict{Replace: []byte(`"` + stand + `"`)}
+	})
+	if len(list) > maxSealed {
+		*object = json.RawMessage("{}")
+		return once(keys, s.Put(e, root, subjectOf(e), before))
+	}
+	for name, stand := range names {
+		data = ReplaceText(data, name, stand)
+	}
+	*object = data
+	for _, f := range list {
+		subject := Set(f.as)
+		switch {
+		case IsPseudonym(f.as):
+			subject = Person(f.as)
+		case f.as == AsPerson, f.as == AsPersonal:
+			subject = subjectOf(e)
+		}
+		keys = once(keys, s.Put(e, f.path, subject, f.value))
+	}
+	return keys
+}
+
+// once adds a key to a list that has it not.
+func once(keys []*DataKey, k *DataKey) []*DataKey {
+	for _, have := range keys {
+		if have == k {
+			return keys
+		}
+	}
+	if k == nil {
+		return keys
+	}
+	return append(keys, k)
+}
+
+// subjectOf is whose personal data the event holds.
+func subjectOf(e *event.Event) string {
+	if IsPseudonym(e.UserID) {
+		return Person(e.UserID)
+	}
+	return Set(setPersonal)
+}
+
+// nameOf is the name that a value gives: a text, or a number as it is written.
+func nameOf(value []byte) (string, bool) {
+	switch c := value[0]; {
+	case c == '"':
+		var text string
+		err := json.Unmarshal(value, &text)
+		return strings.TrimSpace(text), err == nil
+	case c == '-', '0' <= c && c <= '9':
+		return string(value), true
+	}
+	return "", false
+}
+
+func empty(value []byte) bool {
+	return len(value) == 0 || string(value) == "null" || string(value) == `""`
+}
+
+// nobody tells the words that stand for no person, and what is a pseudonym already.
+func nobody(name string) bool {
+	switch strings.ToLower(name) {
+	case "", "unknown", "none", "system", "auto", "automatic", "-", "n/a", Removed:
+		return true
+	}
+	return IsPseudonym(name)
+}
+
+// ReplaceText replaces every text value of a JSON value inside the profile that is
+// the name, without regard to case and outer space. Keys stay.
+func ReplaceText(doc []byte, name, with string) []byte {
+	w := walk{doc: doc}
+	var out []byte
+	from := 0
+	for i := 0; i < len(doc); {
+		if doc[i] != '"' {
+			i++
+			continue
+		}
+		end := w.text(i)
+		isKey := end < len(doc) && doc[end] == ':'
+		if !isKey && end-i >= len(name)+2 && is(doc[i:end], name) {
+			out = append(append(append(append(out, doc[from:i]...), '"'), with...), '"')
+			from = end
+		}
+		i = end
+	}
+	if out == nil {
+		return doc
+	}
+	return append(out, doc[from:]...)
+}
+
+func is(quoted []byte, name string) bool {
+	text := string(quoted[1 : len(quoted)-1])
+	if bytes.IndexByte(quoted, '\\') >= 0 && json.Unmarshal(quoted, &text) != nil {
+		return false
+	}
+	return strings.EqualFold(strings.TrimSpace(text), name)
+}
