@@ -19,7 +19,6 @@ type saved struct {
 	State  string        `json:"state"`
 	Recipe string        `json:"recipe"`
 	Record record        `json:"record"`
-	Place  place         `json:"place"`
 	Scales []savedScale  `json:"scales"`
 	Steps  time.Duration `json:"step"` // the shortest
 }
@@ -33,7 +32,7 @@ type savedScale struct {
 
 // Save implements detect.Keeper.
 func (f *Forecast) Save() []byte {
-	s := saved{Format: stateFormat, State: f.context.State, Recipe: f.context.Recipe, Record: f.track, Place: f.place, Steps: steps[0]}
+	s := saved{Format: stateFormat, State: f.context.State, Recipe: f.context.Recipe, Record: f.track, Steps: steps[0]}
 	any := f.track.CameTrue+f.track.Failed > 0
 	for i := range f.scale {
 		sc := &f.scale[i]
@@ -72,10 +71,7 @@ func (f *Forecast) Restore(state []byte) error {
 	if !stats.Finite(r.Hits) || !stats.Finite(r.Misses) || r.Hits < 0 || r.Misses < 0 {
 		return fmt.Errorf("trend state of %s: is damaged", f.of.Name)
 	}
-	if !stats.Finite(s.Place.Mean) || !stats.Finite(s.Place.Away) || s.Place.Away < 0 || s.Place.N < 0 {
-		return fmt.Errorf("trend state of %s: is damaged", f.of.Name)
-	}
-	f.track, f.place = r, s.Place
+	f.track = r
 	f.context.State, f.context.Recipe = s.State, s.Recipe
 	f.suppressed = s.State != "" && s.State != detect.Production
 	for i, ss := range s.Scales {

@@ -48,28 +48,16 @@ const (
 	// "In 1 to 50 minutes" helps nobody: the end of the interval is at most so many times
 	// its begin.
 	wide = 4.0
-	// The trend must differ from none with this certainty (one in 10,000 each way, for
-	// noise), because it is asked thousands of times a day ...
-	zTrend = 3.719
-	// ... and the interval that is told is the 98 % one: in the back-tests it holds the
-	// truth 5 times of 6, because real noise hangs together longer than a window tells.
+	// The interval is the 98 % one: in the back-tests it holds the truth 5 times of 6,
+	// because real noise hangs together longer than a window tells.
 	zTold = 2.326
 	// agree is how many steps in a row must foretell the same.
 	agree = 2
-	// A trend that slows down is no line: the slope of the younger half must be at least
-	// this share of the whole.
-	steady = 0.7
 	// Forecasts are told while at least this share of those before came true, with two
 	// that did and one that did not given in advance. A miss is forgotten by half in a
 	// week: somebody may have acted on it.
 	trusted  = 0.45
 	halfLife = 7 * 24 * time.Hour
-	// The signal must have left where it usually is, on the side of the limit: by so many
-	// times its mean distance from its mean, once that is known of an hour of minutes. It
-	// is forgotten over some days.
-	outside   = 1.75
-	levels    = 60
-	levelRate = 1.0 / 5000
 	// A trend is told only when the signal moves much more than it usually does in such
 	// a time: so many times the mean movement over a window, once so many windows are
 	// known. A signal whose forecasts come true is asked no such thing.
@@ -86,7 +74,6 @@ type Forecast struct {
 	context    detect.Context
 	suppressed bool
 	scale      [scales]scale
-	place      place
 	open       open
 	track      record
 	told       uint64
@@ -146,9 +133,6 @@ func (f *Forecast) Observe(s detect.Sample) (out []detect.Finding) {
 		if !done {
 			break
 		}
-		if i == 1 { // what is older than the line itself
-			f.place.add(f.scale[1].oldest)
-		}
 		out = f.look(i, s.At, out)
 		if next.n == 0 {
 			break
@@ -186,10 +170,8 @@ type scale struct {
 	moved float64 // mean movement from the older to the younger third of a window
 	moves int     // windows that it is the mean of
 	since int     // steps since the last of them
-	// oldest is the mean that the newest one pushed out, NaN for none.
-	oldest float64
-	found  int // steps in a row that foretold
-	which  int // limit that they foretold
+	found int     // steps in a row that foretold
+	which int     // limit that they foretold
 }
 
 // begin forgets the steps, not how much the signal usually moves.
@@ -265,7 +247,6 @@ func (s *scale) push(v float64) {
 	if !math.IsNaN(v) {
 		s.have++
 	}
-	s.oldest = s.means[s.next]
 	s.means[s.next] = v
 	s.next = (s.next + 1) % window
 }
@@ -317,25 +298,18 @@ func (f *Forecast) estimate(s *scale, step time.Duration) (e estimate, ok bool) 
 	newest := values[window-1]
 	movement, level, ok := moved(values)
 	usual := s.usual(movement)
-	if !ok || math.IsNaN(newest) || usual && !f.track.proven() || !f.place.left(level, movement > 0) || !f.worthIt(movement, level) {
+	if !ok || math.IsNaN(newest) || usual && !f.track.proven() || !f.worthIt(movement, level) {
 		return e, false
 	}
-	line, ok := stats.TheilSen(values, zTrend)
+	line, ok := stats.TheilSen(values, zTold)
 	if !ok || line.Low <= 0 && line.High >= 0 {
 		return e, false
 	}
-	if !lasting(values, line.PerStep) {
-		return e, false
+	noise := max(2*line.Spread, s.above)
+	if line.PerStep < 0 {
+		noise = max(2*line.Spread, s.below)
 	}
-	told, ok := stats.TheilSen(values, zTold)
-	if !ok {
-		return e, false
-	}
-	noise := max(2*told.Spread, s.above)
-	if told.PerStep < 0 {
-		noise = max(2*told.Spread, s.below)
-	}
-	return f.reach(told, line, newest, noise, step)
+	return f.reach(line, newest, noise, step)
 }
 
 // moved is the movement from the older to the younger third of a window, and the level
@@ -351,41 +325,6 @@ func moved(values []float64) (movement, level float64, ok bool) {
 	}
 	movement = last.M - first.M
 	return movement, last.M, first.N >= 3 && last.N >= 3 && stats.Finite(movement)
-}
-
-// place is where the signal usually is.
-type place struct {
-	Mean float64 `json:"mean"`
-	Away float64 `json:"away"` // mean distance from Mean
-	N    int     `json:"n"`    // minutes
-}
-
-func (p *place) add(v float64) {
-	if math.IsNaN(v) {
-		return
-	}
-	p.N = min(p.N+1, math.MaxInt32)
-	rate := max(levelRate, 1/float64(p.N))
-	d := (v - p.Mean) * rate
-	away := math.Abs(v-p.Mean) - p.Away
-	if !stats.Finite(d) || !stats.Finite(away) {
-		return
-	}
-	p.Mean += d
-	if p.N > 1 {
-		p.Away += away * rate
-	}
-}
-
-// left tells whether a level is out of the usual on one side.
-func (p *place) left(level float64, upper bool) bool {
-	if p.N < levels {
-		return true
-	}
-	if upper {
-		return level >= p.Mean+outside*p.Away
-	}
-	return level <= p.Mean-outside*p.Away
 }
 
 // usual learns how much the signal moves, window by window, and tells whether a movement
@@ -426,15 +365,8 @@ func (f *Forecast) next(level, movement float64) (best int, ok bool) {
 	return best, ok
 }
 
-// lasting refuses a line whose younger half is flatter: what slows down may never
-// arrive.
-func lasting(values []float64, slope float64) bool {
-	young, ok := stats.TheilSen(values[window/2:], 0)
-	return ok && young.PerStep*slope > 0 && math.Abs(young.PerStep) >= steady*math.Abs(slope)
-}
-
 // reach turns a line into a time with an interval.
-func (f *Forecast) reach(told, sure stats.Slope, newest, noise float64, step time.Duration) (e estimate, ok bool) {
+func (f *Forecast) reach(told stats.Slope, newest, noise float64, step time.Duration) (e estimate, ok bool) {
 	i, ok := f.next(told.Level, told.PerStep*window*horizon)
 	if !ok {
 		return e, false
@@ -444,17 +376,15 @@ func (f *Forecast) reach(told, sure stats.Slope, newest, noise float64, step tim
 		return e, false // it is there: the limit itself speaks
 	}
 	fast, slow := told.High, told.Low
-	surely := sure.Low
 	if !l.Upper {
-		fast, slow, surely = told.Low, told.High, sure.High
+		fast, slow = told.Low, told.High
 	}
 	distance := l.Value - told.Level
 	// Values spread about the line: the first beyond the limit comes while the line is
 	// still short of it.
 	soonest := (distance - math.Copysign(noise, distance)) / fast
 	latest := (distance + math.Copysign(told.Spread/2, distance)) / slow
-	// "Never" is excluded with the greater certainty.
-	if !(surely*distance > 0) || !(latest <= window*horizon) || !(latest > 0) || !(soonest >= latest/wide) {
+	if !(latest <= window*horizon) || !(latest > 0) || !(soonest >= latest/wide) {
 		return e, false
 	}
 	const half = 0.5 // the line's last point is the middle of its step

@@ -55,6 +55,16 @@ func TestForecastsComeTrueAsOftenAsTheyTell(t *testing.T) {
 	require.Less(t, stats.Median(slices.Clone(o.errors)), .25)
 }
 
+func TestAnIntervalThatHelpsNobodyIsNotTold(t *testing.T) {
+	for seed := range uint64(40) {
+		o := run(seed, high(90), 2, 2, true, ramp(20, hanging(1, 60)))
+		if o.told > 0 {
+			soonest, latest := o.first.Data["soonestSeconds"].(int64), o.first.Data["latestSeconds"].(int64)
+			require.LessOrEqual(t, float64(latest), 5*float64(soonest)+120, "seed %d: %s", seed, o.first.Data["explanation"])
+		}
+	}
+}
+
 func backtest(seeds uint64) (all outcome) {
 	for seed := range seeds {
 		for _, perHour := range []float64{6, 20, 60, 240} {
@@ -101,6 +111,32 @@ func TestNoiseIsNeverForetoldToReachALimit(t *testing.T) {
 			t.Logf("%d told in %d days, %d came true", all.told, days, all.cameTrue)
 			require.LessOrEqual(t, all.told-all.cameTrue, 1, "false forecasts in %d days", days)
 		})
+	}
+}
+
+func TestTheFirstHourOfASignalIsNoTimeForGuesses(t *testing.T) {
+	// Nothing is known yet of how the signal usually moves: the line alone must be sure.
+	told := 0
+	for seed := range uint64(300) {
+		told += run(seed, high(63.5), .8, 2, true, func() shape {
+			f := hanging(1, []float64{5, 30, 120}[seed%3])
+			return func(r *rand.Rand, s float64) float64 { return 60 + f(r, s) }
+		}()).told
+	}
+	t.Logf("%d told in 300 first hours", told)
+	require.LessOrEqual(t, told, 2)
+}
+
+func TestWhatSlowsDownIsNotForetold(t *testing.T) {
+	// Settles below the limit, as a heater does on a new setpoint: a straight line through
+	// its rise would pass the limit.
+	for _, tau := range []float64{60, 150, 600} {
+		for seed := range uint64(20) {
+			o := run(seed, high(86), 2.5, 2, false, func(r *rand.Rand, s float64) float64 {
+				return 60 + 25*(1-math.Exp(-max(s-1800, 0)/tau)) + .1*r.NormFloat64()
+			})
+			require.Zero(t, o.told, "seed %d, %v s: %v", seed, tau, o.first.Data["explanation"])
+		}
 	}
 }
 
