@@ -170,6 +170,32 @@ func TestBaselinesRunsAndCollectedPointsSurviveARestart(t *testing.T) {
 	require.Equal(t, g.chart.cur.cusum, again.cur.cusum)
 }
 
+func TestAProposalIsToldOnceAndSurvivesARestart(t *testing.T) {
+	g := newRig(t, config.SPC{})
+	require.Len(t, g.minutes(27, 42), 1)
+	state := g.chart.Save()
+	before := g.book.Charts("")[0].Versions
+	g.book, _ = OpenBook(g.book.path)
+	g.chart = New(config.SPC{}, force(), g.book)
+	require.NoError(t, g.chart.Restore(state))
+	require.Empty(t, g.minutes(5, 42), "the proposal still waits")
+	require.Equal(t, before, g.book.Charts("")[0].Versions)
+	g.freeze()
+	require.NotEmpty(t, g.minutes(3, 99))
+}
+
+func TestAnAlarmThatComesAndGoesIsToldOnce(t *testing.T) {
+	g := newRig(t, config.SPC{Rules: []int{1}})
+	g.minutes(27, 42)
+	g.freeze()
+	g.minutes(2, 42)
+	told := 0
+	for range 10 {
+		told += len(g.minutes(1, 48)) + len(g.minutes(2, 42))
+	}
+	require.Equal(t, 1, told)
+}
+
 func TestABaselineOfOtherSubgroupsIsNotUsed(t *testing.T) {
 	g := newRig(t, config.SPC{})
 	g.minutes(27, 42)

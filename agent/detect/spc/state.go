@@ -27,6 +27,7 @@ type savedTrack struct {
 	Points   []savedPoint `json:"points"`
 	Version  int          `json:"version"` // of the baseline that the runs compare with
 	Proposed bool         `json:"proposed"`
+	Proposal *Entry       `json:"proposal,omitempty"` // the book writes only what people approved
 	Tests    Tests        `json:"tests"`
 	EWMA     EWMA         `json:"ewma"`
 	CUSUM    CUSUM        `json:"cusum"`
@@ -54,6 +55,11 @@ func (c *Chart) Save() []byte {
 		}
 		if t.active != nil {
 			st.Version = t.active.Version
+		}
+		key := c.key
+		key.Recipe = recipe
+		if e, ok := c.book.newest(key, Proposed); ok && t.proposed {
+			st.Proposal = &e
 		}
 		t.each(func(p closed) { st.Points = append(st.Points, savedPoint{p.Point, p.s2}) })
 		s.Tracks = append(s.Tracks, st)
@@ -125,7 +131,9 @@ func (c *Chart) revive(s *savedTrack) (*track, error) {
 	t.refreshAs(c, key)
 	t.proposed = s.Proposed && t.active == nil
 	if _, ok := c.book.newest(key, Proposed, Approved); t.proposed && !ok {
-		t.proposed = false // proposals are not written: this one is made again
+		if t.proposed = s.Proposal != nil && s.Proposal.Key == key && c.fits(*s.Proposal) && s.Proposal.Baseline.valid() == nil; t.proposed {
+			c.book.propose(*s.Proposal)
+		}
 	}
 	if t.active == nil || t.active.Version != s.Version {
 		return t, nil
