@@ -26,7 +26,6 @@ import (
 	"github.com/linewatch/linewatch/shared/identity"
 	"github.com/linewatch/linewatch/shared/seal"
 	"github.com/linewatch/linewatch/shared/version"
-	"github.com/linewatch/linewatch/shared/wire"
 )
 
 // Names below data_dir.

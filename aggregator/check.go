@@ -2,7 +2,6 @@ package aggregator
 
 import (
 	"context"
-	"crypto/ed25519"
 	"fmt"
 	"strings"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/aggregator/verify"
 	"github.com/linewatch/linewatch/aggregator/web"
-	"github.com/linewatch/linewatch/shared/evidence"
 )
 
 // Report is what check found.
@@ -87,7 +85,7 @@ type VerifyOptions struct {
 // receipt opened, every root compared, every row compared with its leaf.
 func (a *Aggregator) Verify(ctx context.Context, o VerifyOptions) (verify.Report, error) {
 	v := verify.Options{
-		Store: a.Store, Cosigners: []evidence.CosignerKey{a.cosigner}, Ledger: []ed25519.PublicKey{a.Ledger.Public()},
+		Store: a.Store, Cosigners: a.cosigners(true), Ledger: a.ledgerPublic(), Until: a.revokedAt(),
 		Project: project.Project, Progress: o.Progress, State: o.State,
 	}
 	if o.EvidenceOnly {

@@ -114,7 +114,7 @@ func (a *Aggregator) asWitness() string {
 
 // Exporter writes bundles out of the store.
 func (a *Aggregator) Exporter() *export.Exporter {
-	e := &export.Exporter{Store: a.Store, Cosigners: []evidence.CosignerKey{a.cosigner}, Enrolment: true}
+	e := &export.Exporter{Store: a.Store, Cosigners: a.cosigners(true), Enrolment: true}
 	e.Cosigners = append(e.Cosigners, a.witnessKeys()...)
 	if len(a.Config.Witnesses) > 0 {
 		e.Witnessed = a.Witnesses.Witnessed
@@ -144,6 +144,7 @@ func (a *Aggregator) WriteTrust(ctx context.Context, w io.Writer) error {
 	b64 := base64.StdEncoding.EncodeToString
 	fmt.Fprintf(w, "# Linewatch trust file of %s, %s.\n# It is worth what the way is worth on which you got it: compare the fingerprints (SHA-256)\n# with those printed at enrolment (linewatch-aggregator agents sheet).\n", a.Config.Instance, time.Now().UTC().Format(time.RFC3339))
 	fmt.Fprintf(w, "\n# the aggregator's own logs, fingerprint %s\nledger %s %s\n", evidence.Fingerprint(a.Ledger.Public()), a.Config.Instance, b64(a.Ledger.Public()))
+	a.writeOlder(w)
 	witnesses := a.witnessKeys()
 	for _, k := range witnesses {
 		fmt.Fprintf(w, "\n# fingerprint %s\nwitness %s %s\n", evidence.Fingerprint(k.Key), k.Name, b64(k.Key))

@@ -2,7 +2,6 @@ package aggregator
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -23,7 +22,6 @@ import (
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/aggregator/web"
 	"github.com/linewatch/linewatch/shared/event"
-	"github.com/linewatch/linewatch/shared/evidence"
 	"github.com/linewatch/linewatch/shared/version"
 )
 
@@ -119,7 +117,7 @@ func (a *Aggregator) parts() (*parts, error) {
 	}
 	hub := live.New(a.Store, a.log)
 	people, err := api.New(api.Options{
-		Store: a.Store, Gate: gate, Ledger: a.Ledger, Agents: agentsOf(fl), Cosigners: []evidence.CosignerKey{{Name: a.cosigner.Name, Key: a.key.Public().(ed25519.PublicKey)}},
+		Store: a.Store, Gate: gate, Ledger: a.Ledger, Agents: agentsOf(fl), Cosigners: a.cosigners(true),
 		Live: api.Live{Rate: hub.Rate, Watch: func(cursor string, filter func(*store.Row) bool) (api.Next, string) {
 			w := hub.Watch(cursor, filter)
 			return w.Next, w.Begin

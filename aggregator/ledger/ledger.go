@@ -59,6 +59,9 @@ type Options struct {
 	// Restored names the newest restore of the store, "" for none. When it is not the
 	// one that the memory knows, the ledger goes on in new logs too.
 	Restored string
+	// Rekey returns the keys that are there now, newest first: asked when a log turns
+	// out to be signed by another key, because another process rotated it. May be nil.
+	Rekey func() []ed25519.PrivateKey
 	// Every is the time between two log.roots leaves; default one minute.
 	Every time.Duration
 }
@@ -256,7 +259,7 @@ func (l *Ledger) reload(ctx context.Context) error {
 // headOf continues a log of the store, or follows it with a new one when it was
 // signed by another key.
 func (l *Ledger) headOf(lg store.Log) (*head, error) {
-	if len(lg.Keys) == 0 || !l.pub.Equal(lg.Keys[len(lg.Keys)-1].Key) {
+	if len(lg.Keys) == 0 || !l.pub.Equal(lg.Keys[len(lg.Keys)-1].Key) && !l.rekey(lg.Keys[len(lg.Keys)-1].Key) {
 		return l.follow(lg, "the ledger's key changed")
 	}
 	if why := l.reasonOld(lg); why != "" {

@@ -180,10 +180,10 @@ func (w *walk) leaf(r *reading, seg store.StoredSegment, index uint64, leaf []by
 			switch {
 			case r.ledger && (e.Source == nil || e.Source.Kind != "aggregator"):
 				// handed in by a program: it says nothing of keys and roots
-			case r.ledger:
-				w.ledgerLeaf(r.Log, index, e.Type, e.Data)
 			case e.Type == event.TypeLogKey:
 				w.newKey(r, index, e.Data)
+			case r.ledger:
+				w.ledgerLeaf(r.Log, index, e.Type, e.Data)
 			}
 		}
 	}
@@ -243,12 +243,14 @@ func (w *walk) checkpoint(r *reading, seg store.StoredSegment) {
 	case got != want:
 		w.find(r.Origin, seg.First, "the leaves do not lead to the signed root of size %d", r.tree.End)
 	}
-	got, _, at, err := evidence.VerifyCosigned(seg.Receipt, r.Origin, w.o.Cosigners)
+	got, by, at, err := evidence.VerifyCosigned(seg.Receipt, r.Origin, w.o.Cosigners)
 	switch {
 	case err != nil:
 		w.find(r.Origin, seg.First, "the receipt of size %d: %v", r.tree.End, err)
 	case got != want:
 		w.find(r.Origin, seg.First, "the receipt of size %d is for another tree", r.tree.End)
+	case !w.o.Until[string(by.Key)].IsZero() && at.After(w.o.Until[string(by.Key)]):
+		w.find(r.Origin, seg.First, "the receipt of size %d is of a key that was revoked before", r.tree.End)
 	case at.Unix() != seg.Received.Unix():
 		w.find(r.Origin, seg.First, "the segment is stored as received at %s, its receipt says %s",
 			seg.Received.UTC().Format(time.RFC3339), at.UTC().Format(time.RFC3339))

@@ -41,6 +41,8 @@ type Options struct {
 	Store Store
 	// Cosigners are the keys whose receipts count.
 	Cosigners []evidence.CosignerKey
+	// Until says of revoked cosigner keys (by their bytes) up to when their receipts count.
+	Until map[string]time.Time
 	// Ledger are the keys of the aggregator's own logs, earlier ones too, from
 	// outside of the store. Without them the store can only be shown to agree with itself.
 	Ledger []ed25519.PublicKey

@@ -4,7 +4,8 @@ import "github.com/spf13/cobra"
 
 // keysCommand groups what manages the aggregator's keys.
 func (a *app) keysCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "keys", Short: "The aggregator's keys"}
+	cmd := &cobra.Command{Use: "keys", Short: "The aggregator's keys: list, rotate, revoke"}
 	cmd.AddCommand(a.vaultCommand())
+	cmd.AddCommand(a.signingCommands()...)
 	return cmd
 }

@@ -1,0 +1,111 @@
+package aggregator_test
+
+import (
+	"bytes"
+	"log/slog"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/linewatch/linewatch/aggregator"
+	"github.com/linewatch/linewatch/aggregator/aggregatortest"
+	"github.com/linewatch/linewatch/aggregator/verify"
+	"github.com/linewatch/linewatch/shared/event"
+)
+
+// beside opens the same aggregator as the command line does beside the service.
+func beside(t *testing.T, r *aggregatortest.Rig) *aggregator.Aggregator {
+	t.Helper()
+	a, err := aggregator.Open(t.Context(), r.Config, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	return a
+}
+
+func verified(t *testing.T, a *aggregator.Aggregator) verify.Report {
+	t.Helper()
+	rep, err := a.Verify(t.Context(), aggregator.VerifyOptions{})
+	require.NoError(t, err)
+	require.True(t, rep.OK(), "%v", rep.Findings)
+	return rep
+}
+
+func record(t *testing.T, a *aggregator.Aggregator) {
+	t.Helper()
+	require.NoError(t, a.Ledger.Record(t.Context(), event.TypeConfigChange, map[string]any{"target": "x", "key": "k", "old": 1, "new": 2, "by": "anna", "reason": ""}))
+}
+
+func TestALedgerKeyIsRotatedBesideARunningAggregatorInTheSameLogs(t *testing.T) {
+	r := aggregatortest.New(t)
+	record(t, r.Agg)
+	logs := verified(t, r.Agg).Logs
+	first := r.Agg.Ledger.Public()
+	for range 2 {
+		cli := beside(t, r)
+		made, err := cli.RotateKey(t.Context(), aggregator.KeyLedger, false, "yearly", "anna")
+		require.NoError(t, err)
+		require.NoError(t, cli.Close())
+		record(t, r.Agg) // the service notices by itself
+		require.Equal(t, made.Public, []byte(r.Agg.Ledger.Public()))
+	}
+	require.NoFileExists(t, filepath.Join(r.Config.DataDir, "keys", "ledger.key.next"))
+	require.Len(t, r.Rows("type:key.lifecycle"), 2)
+	again := beside(t, r)
+	defer again.Close()
+	record(t, again)
+	require.Equal(t, logs, verified(t, again).Logs, "no log was begun for it")
+	require.False(t, first.Equal(again.Ledger.Public()))
+	keys, err := again.Keys()
+	require.NoError(t, err)
+	require.Len(t, keys, 4, "two retired ones, the current one, and the cosigner's")
+	var trust bytes.Buffer
+	require.NoError(t, again.WriteTrust(t.Context(), &trust))
+	require.Equal(t, 3, bytes.Count(trust.Bytes(), []byte("\nledger ")), trust.String())
+}
+
+func TestARevokedLedgerKeyIsFollowedByNewLogs(t *testing.T) {
+	r := aggregatortest.New(t)
+	record(t, r.Agg)
+	cli := beside(t, r)
+	_, err := cli.RotateKey(t.Context(), aggregator.KeyLedger, true, "the disk was stolen", "anna")
+	require.NoError(t, err)
+	require.NoError(t, cli.Close())
+	record(t, r.Agg)
+	again := beside(t, r)
+	defer again.Close()
+	logs, err := again.Store.Logs(t.Context())
+	require.NoError(t, err)
+	followed := 0
+	for _, lg := range logs {
+		if lg.Predecessor != "" {
+			followed++
+			require.Equal(t, again.Ledger.Public(), lg.Keys[0].Key)
+		}
+	}
+	require.NotZero(t, followed)
+	verified(t, again)
+}
+
+func TestACosignerKeyIsRotatedAndOldReceiptsCount(t *testing.T) {
+	for _, revoke := range []bool{false, true} {
+		r := aggregatortest.New(t)
+		record(t, r.Agg)
+		cli := beside(t, r)
+		made, err := cli.RotateKey(t.Context(), aggregator.KeyCosigner, revoke, "yearly", "anna")
+		require.NoError(t, err)
+		require.NoError(t, cli.Close())
+		require.NoError(t, r.Stop())
+		again := beside(t, r)
+		record(t, again)
+		verified(t, again)
+		lg, err := again.Store.Logs(t.Context())
+		require.NoError(t, err)
+		require.NotEmpty(t, lg)
+		keys, err := again.Keys()
+		require.NoError(t, err)
+		require.Equal(t, made.Fingerprint, keys[len(keys)-1].Fingerprint)
+		told := again.Told()
+		require.Len(t, told, map[bool]int{false: 2, true: 1}[revoke], "agents take receipts of a retired key, never of a revoked one")
+		require.NoError(t, again.Close())
+	}
+}
