@@ -15,7 +15,7 @@
 //   stop            ends the server             {"stopped":true}
 import { createInterface } from "node:readline";
 import { createServer } from "node:net";
-import { mkdtempSync, readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -48,6 +48,8 @@ for (const name of ["log", "info", "warn", "debug"]) console[name] = (...args) =
 
 const port = options.port || (await freePort());
 const folder = options.pki || mkdtempSync(join(tmpdir(), "opcua-line-"));
+if (!options.pki) process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+process.on("SIGTERM", () => process.exit(0)); // so that "exit" comes
 const certificates = new OPCUACertificateManager({
   rootFolder: folder, automaticallyAcceptUnknownCertificate: options.trustAll, keySize: 2048,
 });
