@@ -26,7 +26,11 @@ func (k *sink) change(b *builder, r *source.Reading, s *series) {
 	d := b.begin(r, p.Event)
 	value := d.value("event_data.value", r.Value)
 	key := k.key(p)
-	if k.mem.same(key, value) {
+	kept := value
+	if s.hidden {
+		kept = k.p.masked(value)
+	}
+	if k.mem.same(key, kept) {
 		return // the first value after a restart, or only its status changed
 	}
 	previous, whole, ok := k.mem.get(key)
@@ -45,7 +49,7 @@ func (k *sink) change(b *builder, r *source.Reading, s *series) {
 	d.obj.values(d, r.Fields)
 	d.changed(r, value, previous)
 	b.finish(d, r)
-	k.mem.put(key, value)
+	k.mem.put(key, kept)
 }
 
 // changed adds what the catalogue asks of a change on a control system. Nobody

@@ -8,6 +8,7 @@ package pipeline
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -59,6 +60,7 @@ type Options struct {
 type Pipeline struct {
 	o Options
 
+	mask  []byte     // key of masked; new with each start
 	mu    sync.Mutex // guards sinks
 	sinks map[string]*sink
 }
@@ -87,7 +89,9 @@ func New(o Options) *Pipeline {
 	if o.Watch == nil {
 		o.Watch = limitsAlone(o)
 	}
-	return &Pipeline{o: o, sinks: map[string]*sink{}}
+	mask := make([]byte, 32)
+	rand.Read(mask)
+	return &Pipeline{o: o, mask: mask, sinks: map[string]*sink{}}
 }
 
 // Sink returns the sink of one source; the same for the same name.

@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"strings"
 
 	"github.com/linewatch/linewatch/agent/source"
@@ -57,4 +59,29 @@ func (b *builder) fields(d *draft, r *source.Reading) {
 	for _, key := range b.sealer().Event(d.ev) {
 		d.uses(key)
 	}
+}
+
+// hides tells whether the field policy takes the value of a point out of its
+// events, or would take a field of the signal's name out of any.
+func (p *Pipeline) hides(point *source.Point) bool {
+	if p.o.Policy == nil {
+		return false
+	}
+	typ := point.Event
+	if typ == "" {
+		typ = event.TypeSignalSummary
+	}
+	fields := p.o.Policy.For(typ)
+	name := point.Signal[strings.LastIndexByte(point.Signal, '.')+1:]
+	return fields.Seals("event_data.value") || fields.Seals("event_data.previous") || fields.Seals("event_data.status") ||
+		name != "" && fields.Seals("event_data."+name)
+}
+
+// masked stands for a hidden value in the memory of previous values: equal for
+// equal values as long as the program runs, of no use to whoever finds it. After
+// a restart the first value counts as a change.
+func (p *Pipeline) masked(value []byte) []byte {
+	mac := hmac.New(sha256.New, p.mask)
+	mac.Write(value)
+	return append([]byte{'#'}, mac.Sum(nil)[:16]...)
 }

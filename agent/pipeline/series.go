@@ -30,6 +30,7 @@ type series struct {
 	summarise bool
 	watched   *watch.Signal // nil for a signal without a name
 	zone      zoneWatch
+	hidden    bool   // its value is a field of the policy: nothing of it is kept or shown
 	quality   uint32 // 0 good, 1 uncertain, 2 bad
 
 	last   any
@@ -65,7 +66,8 @@ func (k *sink) seriesOf(p *source.Point) *series {
 		}
 	}
 	s = &series{point: p, name: key.name, summarise: p.Event == "" && p.Bits == nil}
-	if key.name != otherSeries && p.Signal != "" {
+	s.hidden = k.p.hides(p)
+	if key.name != otherSeries && p.Signal != "" && !s.hidden {
 		s.watched = k.p.o.Watch.Signal(p)
 	}
 	k.series[key] = s
@@ -91,6 +93,9 @@ func (k *sink) observe(b *builder, r *source.Reading, s *series) {
 	}
 	if bad(r.Quality) {
 		s.bad++
+		return
+	}
+	if s.hidden {
 		return
 	}
 	s.last = shown(r)

@@ -163,6 +163,15 @@ func (p *Policy) compile(typ string) *Fields {
 	return f
 }
 
+// Seals tells whether the field with this path is taken out of the leaf.
+func (f *Fields) Seals(path string) bool {
+	as, ok := f.exact[path]
+	if !ok {
+		as = f.names[fold(lastName(path))]
+	}
+	return as != "" && as != AsClear
+}
+
 // lastName is the last key of a path.
 func lastName(path string) string {
 	var name []byte

@@ -1,0 +1,145 @@
+package pipeline
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/linewatch/linewatch/agent/source"
+	"github.com/linewatch/linewatch/shared/event"
+	"github.com/linewatch/linewatch/shared/seal"
+	"github.com/linewatch/linewatch/shared/wire"
+)
+
+// sealed is a pipeline that seals, and the key that opens.
+func sealed(t testing.TB, rules ...seal.Rule) (*Pipeline, *memoryJournal, *seal.PrivateKey) {
+	t.Helper()
+	vault, err := seal.NewPrivateKey(seal.P256)
+	require.NoError(t, err)
+	policy, err := seal.NewPolicy(rules)
+	require.NoError(t, err)
+	ring := seal.NewRing()
+	ring.SetRecipient(vault.Public())
+	names := &Keys{}
+	require.NoError(t, names.Set([]wire.PseudonymKey{{Plant: "hamburg", Year: 2026, Key: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}}))
+	p, j := newTest(t, func(o *Options) { o.Policy, o.DataKeys, o.Pseudonyms = policy, ring, names })
+	return p, j, vault
+}
+
+// opened returns what is sealed in an event.
+func opened(t testing.TB, vault *seal.PrivateKey, leaves []byte, keys []*seal.DataKey) map[string]string {
+	t.Helper()
+	e, _, err := event.Parse(leaves)
+	require.NoError(t, err)
+	out := map[string]string{}
+	for path, f := range e.Sealed {
+		found := false
+		for _, k := range keys {
+			if k.ID != f.Key {
+				continue
+			}
+			key, err := vault.Unwrap(k.Blob)
+			require.NoError(t, err)
+			value, err := key.Open(e.ID, path, f)
+			require.NoError(t, err)
+			out[path], found = key.Label.Subject+" "+string(value), true
+		}
+		require.True(t, found, "the key of %s goes with the leaf", path)
+	}
+	return out
+}
+
+func TestFieldsOfThePolicyAreSealedForThePersonWhoseTheyAre(t *testing.T) {
+	p, j, vault := sealed(t, seal.Rule{Type: "user.login", Path: "event_data.shift", As: "shift"})
+	r := reading(mqttPoint("user.login"), json.RawMessage(`{"action":"login","success":true,"method":"badge","device":"HMI-4","shift":"B","by":"Bert","note":"anna","x":{"password":"pw"}}`))
+	r.User = "Anna"
+	take(t, p, r)
+	leaf := j.leaves[0]
+	e := j.events(t)[0]
+	anna, bert := e.UserID, ""
+	var data map[string]any
+	require.NoError(t, json.Unmarshal(e.Data, &data))
+	bert, _ = data["by"].(string)
+	require.Regexp(t, `^p-[0-9a-f]{32}$`, bert)
+	require.NotEqual(t, anna, bert)
+	require.Equal(t, map[string]any{"action": "login", "success": true, "method": "badge", "by": bert, "note": anna, "x": map[string]any{}, "userId": anna}, data)
+	require.Equal(t, map[string]string{
+		"user_id": anna + ` "Anna"`, "event_data.by": bert + ` "Bert"`, "event_data.device": anna + ` "HMI-4"`,
+		"event_data.shift": `set:shift "B"`, "event_data.x.password": `set:secret "pw"`,
+	}, opened(t, vault, leaf.Bytes, leaf.Keys))
+	require.Empty(t, e.Metadata.Problems, "what is sealed is not missing")
+}
+
+func TestWithoutAKeyAFieldOfThePolicyIsLeftOutAndNeverGoesOnInClear(t *testing.T) {
+	policy, err := seal.NewPolicy(nil)
+	require.NoError(t, err)
+	p, j := newTest(t, func(o *Options) { o.Policy, o.DataKeys = policy, seal.NewRing() })
+	r := reading(mqttPoint("user.login"), json.RawMessage(`{"device":"HMI-4","operator":"Bert","password":"pw"}`))
+	r.User = "Anna"
+	take(t, p, r)
+	text := string(j.leaves[0].Bytes)
+	for _, clear := range []string{"HMI-4", "Bert", `"pw"`, "Anna"} {
+		require.NotContains(t, text, clear)
+	}
+	require.Contains(t, text, "no key to seal for")
+}
+
+func TestWhatWasNotUnderstoodIsSealedToo(t *testing.T) {
+	p, j, vault := sealed(t)
+	big := json.RawMessage(`{"a":"` + strings.Repeat("x", 70000) + `","operator":"Bert"}`)
+	take(t, p, reading(mqttPoint("x.acme.v"), big))
+	leaf := j.leaves[0]
+	require.NotContains(t, string(leaf.Bytes), "xxx")
+	require.Contains(t, opened(t, vault, leaf.Bytes, leaf.Keys)["event_data.sample"], "set:unparsed \"{\\\"a\\\":\\\"xxx")
+}
+
+func TestAnEventWithVeryManyFieldsOfThePolicyIsSealedWhole(t *testing.T) {
+	p, j, vault := sealed(t)
+	var list []string
+	for n := range 100 {
+		list = append(list, fmt.Sprintf(`{"email":"%d@example.com"}`, n))
+	}
+	take(t, p, reading(mqttPoint("x.acme.v"), json.RawMessage(`{"list":[`+strings.Join(list, ",")+`]}`)))
+	leaf := j.leaves[0]
+	require.Len(t, leaf.Keys, 1)
+	require.Contains(t, opened(t, vault, leaf.Bytes, leaf.Keys)["event_data"], "99@example.com")
+	require.NotContains(t, string(leaf.Bytes), "example.com")
+}
+
+func TestAValueOfThePolicyIsNeitherRememberedNorSummarised(t *testing.T) {
+	p, j, _ := sealed(t, seal.Rule{Type: "x.acme.badge_read", Path: "event_data.value", As: seal.AsPersonal}, seal.Rule{Type: "x.acme.badge_read", Path: "event_data.previous", As: seal.AsPersonal})
+	badge, name := opcPoint("x.acme.badge_read"), mqttPoint("")
+	name.Signal = "panel.operator"
+	take(t, p, reading(badge, "badge-4711"), reading(badge, "badge-4711"), reading(badge, "badge-4712"), reading(name, "Annegret"))
+	p.summarise(t.Context())
+	require.Len(t, j.leaves, 3, "two changes and a summary: an equal value is no change")
+	for _, leaf := range j.leaves {
+		require.False(t, bytes.Contains(leaf.Bytes, []byte("badge-47")) || bytes.Contains(leaf.Bytes, []byte("Annegret")), "%s", leaf.Bytes)
+	}
+	for source, set := range j.stored {
+		for key, value := range set {
+			require.NotContains(t, string(value), "badge-47", "%s %s", source, key)
+		}
+	}
+}
+
+func BenchmarkEvent(b *testing.B) {
+	data := json.RawMessage(`{"panel":4711,"result":"pass","characteristic":"gap","value":0.2,"by":"camera 3","note":"nothing to say"}`)
+	for name, with := range map[string]bool{"sealed": true, "clear": false} {
+		b.Run(name, func(b *testing.B) {
+			p, j := newTest(b)
+			if with {
+				p, j, _ = sealed(b)
+			}
+			point := mqttPoint("quality.check")
+			for b.Loop() {
+				take(b, p, source.Reading{Point: point, Value: data, ReceivedAt: clock, SourceTime: clock})
+				j.leaves = j.leaves[:0]
+			}
+		})
+	}
+}
