@@ -24,6 +24,8 @@ opcua:
           - {id: "nsu=urn:linewatch:demo;s=Press.Faults", as: press.faults, bits: {texts: faults.csv}, event: equipment.fault}
           - {id: "nsu=urn:linewatch:demo;s=Press.Temperature", as: press.temperature, unit: degC}
           - {id: "nsu=urn:linewatch:demo;s=Press.Pressure", as: press.pressure, unit: bar}
+          - {id: "nsu=urn:linewatch:demo;s=Press.Oil", as: press.oil, unit: degC}
+          - {id: "nsu=urn:linewatch:demo;s=Press.Strokes", as: press.strokes}
 mqtt:
   - name: quality
     broker: tcp://127.0.0.1:%[2]d
@@ -33,7 +35,10 @@ mqtt:
       - {match: "plant/${station.line}/${station.cell}/maintenance", payload: json, event: maintenance.event, time: $.ts, user: $.by}
 signals:
   press.temperature: {limits: {hihi: 95, hi: 90, deadband: 1, on_delay: 1s}}
-`
+  press.pressure: {limits: {hi: 190, deadband: 1, on_delay: 0s}}
+  press.oil: {limits: {hi: 60, deadband: 0.5, on_delay: 5s}}
+  press.state: {states: {longest: {fault: 4s}}}
+` + qualityConfig
 
 // weldConfig is the agent of the welding cell: MQTT only.
 const weldConfig = `station: hamburg/body/line3/st08
@@ -48,7 +53,15 @@ mqtt:
       - {match: "plant/${station.line}/${station.cell}/parameter", payload: json, event: parameter.change, time: $.ts, user: $.by}
       - {match: "plant/${station.line}/${station.cell}/value/{signal}", payload: json, value: $.value, time: $.ts, as: "weld.{signal}"}
 signals:
-  weld.current: {limits: {hi: 235, lo: 180, deadband: 2}}
+  weld.current: {limits: {hi: 235, lo: 180, deadband: 2, on_delay: 1s}, deviation: {setpoint: "210", hi: 40, lo: -40, deadband: 5, on_delay: 2s}}
+` + qualityConfig
+
+// qualityConfig is common to both: a control chart of the torque, and rules about
+// people that need not learn for a week.
+const qualityConfig = `quality:
+  torque: {unit: Nm, spc: {low: 40, high: 44.5}}
+detection:
+  guard: {learn: 30s, windows: [{days: sun, from: "03:00", to: "04:00"}]}
 `
 
 const faultTexts = `bit,code,text,severity

@@ -116,6 +116,10 @@ func word() string {
 	return t[:5] + "-" + t[5:10] + "-" + t[10:15] + "-" + t[15:20]
 }
 
+// noticed is what the first three minutes show.
+const noticed = "limits and chatter, a forecast, what is new and two signals at once,\n" +
+	"  a control chart, a value that stands still, a silent signal, a counter, a text for a number, people and changes"
+
 func (p *plant) greet() {
 	fmt.Fprintf(p.o.Say, `
   Linewatch is running:  %s
@@ -126,8 +130,11 @@ func (p *plant) greet() {
       auditor       %s
 
   Events of a simulated press and welding cell arrive live; click one to see its proof.
+  The line starts from a recorded shift of %d hours that was replayed at the start: the agents have learnt
+  what is usual, and the baseline of the torque counts as approved. In the first three minutes they
+  notice, each with its curve and a sentence: %s.
   Try it: stop an agent's network, kill a process (ids: aggregator %d, agents %d and %d).
   Data: %s        Ctrl-C stops everything.
 
-`, p.people, p.passwords["maintenance"], p.passwords["auditor"], p.aggregator.pid(), p.agents[0].proc.pid(), p.agents[1].proc.pid(), filepath.Clean(p.dir))
+`, p.people, p.passwords["maintenance"], p.passwords["auditor"], shiftHours, noticed, p.aggregator.pid(), p.agents[0].proc.pid(), p.agents[1].proc.pid(), filepath.Clean(p.dir))
 }

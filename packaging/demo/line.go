@@ -7,15 +7,16 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"math/rand/v2"
 	"strconv"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
 
-// tick is the time step of the simulation.
-const tick = 500 * time.Millisecond
+const (
+	tick  = 500 * time.Millisecond // time step of the simulation
+	cycle = 68                     // steps of one cycle of the press
+)
 
 // line is the simulated line: it changes the machines and counts what it handed
 // over, so that the end can tell whether all of it arrived.
@@ -30,6 +31,7 @@ type line struct {
 	step    int
 	weld    string
 	panel   int
+	held    float64 // pressure that stands still
 	started time.Time
 }
 
@@ -37,8 +39,10 @@ func opcuaVariables() []map[string]any {
 	return []map[string]any{
 		{"id": "Press.State", "type": "Int32", "value": 0},
 		{"id": "Press.Faults", "type": "UInt32", "value": 0},
-		{"id": "Press.Temperature", "type": "Double", "value": 61.5},
-		{"id": "Press.Pressure", "type": "Double", "value": 180},
+		{"id": "Press.Temperature", "type": "Double", "value": usualTemperature},
+		{"id": "Press.Pressure", "type": "Double", "value": usualPressure},
+		{"id": "Press.Oil", "type": "Double", "value": oilUsual},
+		{"id": "Press.Strokes", "type": "Double", "value": 100000},
 	}
 }
 
@@ -82,7 +86,7 @@ func (l *line) run(ctx context.Context) error {
 // live is one step. The press runs for 20 s, drifts hot for 8 s, faults for 6 s and
 // is repaired; the welding cell follows its own rhythm.
 func (l *line) live() error {
-	phase := l.step % 68 // of half seconds
+	phase := l.step % cycle
 	var errs []error
 	switch phase {
 	case 0:
@@ -100,7 +104,10 @@ func (l *line) live() error {
 	case 66:
 		errs = append(errs, l.set("Press.Faults", 0, true), l.set("Press.State", 0, true), l.maintain("done"))
 	}
-	errs = append(errs, l.values(phase))
+	if l.step == strangerAt {
+		errs = append(errs, l.login("dora.neumann", true))
+	}
+	errs = append(errs, l.values())
 	if l.step%2 == 0 {
 		errs = append(errs, l.quality(phase))
 	}
@@ -108,33 +115,38 @@ func (l *line) live() error {
 	return errors.Join(errs...)
 }
 
-func (l *line) values(phase int) error {
-	temperature := 61.5 + 2*math.Sin(float64(l.step)/9) + rand.Float64()
-	if phase >= 40 && phase < 66 {
-		temperature += float64(min(phase-39, 18)) * 1.9 // the drift before the fault
+// values gives each signal its next value.
+func (l *line) values() error {
+	v := simulate(l.step, l.held)
+	if l.step < stuckFrom {
+		l.held = math.Round(v.pressure*10) / 10
 	}
-	pressure := 180 + 3*math.Sin(float64(l.step)/5) + rand.Float64()
-	current := 210 + 6*rand.NormFloat64()
-	return errors.Join(
-		l.set("Press.Temperature", math.Round(temperature*10)/10, false),
-		l.set("Press.Pressure", math.Round(pressure*10)/10, false),
-		l.publish("st08/value/current", map[string]any{"value": math.Round(current)}, false),
-		l.publish("st08/value/force", map[string]any{"value": math.Round(320+10*rand.NormFloat64()) / 100}, false),
-	)
+	errs := []error{
+		l.set("Press.Temperature", math.Round(v.temperature*10)/10, false),
+		l.set("Press.Pressure", math.Round(v.pressure*10)/10, false),
+		l.set("Press.Oil", math.Round(v.oil*100)/100, false),
+		l.set("Press.Strokes", v.strokes, false),
+		l.publish("st08/value/current", map[string]any{"value": math.Round(v.current)}, false),
+	}
+	if !v.noForce {
+		errs = append(errs, l.publish("st08/value/force", map[string]any{"value": math.Round(v.force*100) / 100}, false))
+	}
+	var gas any = math.Round(v.gas*100) / 100
+	if v.noGas {
+		gas = "sensor fault"
+	}
+	return errors.Join(append(errs, l.publish("st08/value/gas", map[string]any{"value": gas}, false))...)
 }
 
 func (l *line) quality(phase int) error {
 	l.panel++
-	torque, result := 42+rand.NormFloat64()*0.6, "pass"
-	if phase > 44 && rand.IntN(3) == 0 || rand.IntN(40) == 0 {
-		torque, result = 44.6+rand.Float64(), "fail"
-	}
+	value, result := torque(l.step, phase)
 	station := "st07"
 	if l.step%4 == 0 {
 		station = "st08"
 	}
 	return l.publish(station+"/quality", map[string]any{
-		"productId": l.panel, "characteristic": "torque", "value": math.Round(torque*10) / 10, "unit": "Nm", "result": result, "by": "anna.kovacs",
+		"productId": l.panel, "characteristic": "torque", "value": value, "unit": "Nm", "result": result, "by": "anna.kovacs",
 	}, true)
 }
 
@@ -143,7 +155,7 @@ func (l *line) login(name string, success bool) error {
 }
 
 func (l *line) maintain(phase string) error {
-	return l.publish("st07/maintenance", map[string]any{"equipmentId": "press-12", "kind": "repair", "phase": phase, "by": "carla.novak", "workOrder": "WO-" + strconv.Itoa(2000+l.step/68)}, true)
+	return l.publish("st07/maintenance", map[string]any{"equipmentId": "press-12", "kind": "repair", "phase": phase, "by": "carla.novak", "workOrder": "WO-" + strconv.Itoa(2000+l.step/cycle)}, true)
 }
 
 func (l *line) parameter() error {

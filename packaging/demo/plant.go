@@ -164,7 +164,7 @@ func (p *plant) startAggregator(ctx context.Context) error {
 	}
 	p.people = "https://127.0.0.1:" + strconv.Itoa(people)
 	data, agg := p.path("aggregator"), p.tool("linewatch-aggregator")
-	if _, err := runTool(ctx, p.passwords["admin"], agg, "init", "--data", data, "--admin-password-file", "-", "--plant", "Demo plant",
+	if _, err := runTool(ctx, p.passwords["admin"], agg, "init", "--data", data, "--admin-password-file", "-", "--plant", "Demo plant, learnt from a recorded shift",
 		"--station", "hamburg/central/aggregator", "--time-zone", "Europe/Berlin",
 		"--people-listen", "127.0.0.1:"+strconv.Itoa(people), "--agents-listen", "127.0.0.1:"+strconv.Itoa(agents)); err != nil {
 		return err
@@ -197,6 +197,9 @@ func (p *plant) startAgents(ctx context.Context) error {
 		}
 		agent := p.tool("linewatch-agent")
 		if _, err := runTool(ctx, token, agent, "enrol", "--config", s.config, "--token-file", "-"); err != nil {
+			return err
+		}
+		if err := p.learn(ctx, s); err != nil {
 			return err
 		}
 		if s.proc, err = start("agent "+name, p.path(name+".log"), nil, nil, nil, agent, "run", "--config", s.config); err != nil {

@@ -9,6 +9,7 @@ package health
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -238,7 +239,13 @@ func (s *Station) flats(now time.Time) (out []detect.Finding) {
 	return out
 }
 
-func seconds(s float64) string { return words.Duration(time.Duration(s * float64(time.Second))) }
+func seconds(s float64) string {
+	const short = 10
+	if s < short {
+		return strconv.FormatFloat(s, 'g', 2, 64) + " s"
+	}
+	return words.Duration(time.Duration(s * float64(time.Second)))
+}
 
 // losses finds the signals that give no values any more.
 func (s *Station) losses(now time.Time) (out []detect.Finding) {

@@ -41,6 +41,7 @@ type Signal struct {
 	counter *health.Counter
 	list    []detect.Detector // measured signals: limits and what Make gave
 	names   []string          // of list
+	learns  []bool            // of list: it learns what is usual
 	banded  detect.Banded
 	context detect.Context
 	listens bool // the plant wants its value
@@ -168,7 +169,8 @@ func (s *Signal) measure() {
 }
 
 func (s *Signal) add(d detect.Detector) {
-	s.list, s.names = append(s.list, d), append(s.names, nameOf(d))
+	_, learns := d.(detect.Learner)
+	s.list, s.names, s.learns = append(s.list, d), append(s.names, nameOf(d)), append(s.learns, learns)
 	if b, ok := d.(detect.Banded); ok && s.banded == nil {
 		s.banded = b
 	}
@@ -252,7 +254,11 @@ func (s *Signal) observe(out []Out, at time.Time, value float64) []Out {
 	}
 	s.ring.Add(at, value)
 	sample := detect.Sample{At: at, Value: value}
+	counts := s.counter != nil && s.counter.IsCounter()
 	for i, d := range s.list {
+		if counts && s.learns[i] {
+			continue // a counter is always where it never was before
+		}
 		if found := d.Observe(sample); found != nil {
 			out = s.tell(out, found, s.names[i], at)
 		}
