@@ -38,16 +38,6 @@ func Of(numbers ...int) (set Rules) {
 // Has reports whether a rule is in the set.
 func (s Rules) Has(r Rule) bool { return s&(1<<r) != 0 }
 
-// first rule of the set, 0 for none.
-func (s Rules) first() Rule {
-	for r := RuleBeyond; r <= RuleAvoiding; r++ {
-		if s.Has(r) {
-			return r
-		}
-	}
-	return 0
-}
-
 // numbers of the rules in the set.
 func (s Rules) numbers() (out []int) {
 	for r := RuleBeyond; r <= RuleAvoiding; r++ {
