@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"crypto/ed25519"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -212,4 +213,38 @@ func TestANeverForwardedTailRolledBackIsNotCaughtBySignaturesButTheHeartbeatsSho
 		}
 	}
 	require.Equal(t, []string{"start", "stop", "start", "start"}, reasons, "the second start is followed by another one without a stop")
+}
+
+// The journal that is put back does not know the key that signs now: the claim of
+// the aggregator can't be checked with its keys, and still the station must go on.
+func TestAFolderCopiedBackAcrossAChangeOfTheKeyIsSucceededToo(t *testing.T) {
+	r := newRig(t)
+	r.start()
+	r.add(event.Manufacturing, 0, 100)
+	r.caughtUp()
+	r.stop()
+	require.NoError(t, r.j.Close())
+	backup := filepath.Join(t.TempDir(), "backup")
+	require.NoError(t, os.CopyFS(backup, os.DirFS(r.jo.Dir)))
+
+	r.openJournal()
+	r.start()
+	_, next, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	require.NoError(t, r.j.ChangeKey(t.Context(), next, "test"))
+	r.add(event.Manufacturing, 100, 100)
+	r.caughtUp()
+	old := r.log(event.Manufacturing)
+	r.stop()
+	require.NoError(t, r.j.Close())
+
+	require.NoError(t, os.RemoveAll(r.jo.Dir))
+	require.NoError(t, os.CopyFS(r.jo.Dir, os.DirFS(backup)))
+	r.openJournal()
+	r.add(event.Manufacturing, 1000, 30)
+	r.start()
+	r.succeeded(old.Origin)
+	r.caughtUp()
+	require.Equal(t, old.Origin, r.agg.Registration(r.log(event.Manufacturing).Origin).Predecessor)
+	require.Len(t, r.distinct(event.Manufacturing), 230)
 }

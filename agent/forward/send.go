@@ -148,6 +148,12 @@ func (f *Forwarder) sync(ctx context.Context, l journal.LogInfo, c *cursor) erro
 func (f *Forwarder) reconcile(ctx context.Context, log string, c *cursor, st wire.LogState) error {
 	next, ok, err := f.o.Journal.Reconcile(ctx, log, st)
 	if errors.Is(err, journal.ErrUnproved) {
+		if f.vouched(st) {
+			// Signed by a key that this journal does not know: it was put back to before
+			// a change of the key. Its logs go on as successors, and nothing is deleted.
+			delete(f.cursors, log)
+			return f.o.Journal.Succeed(ctx, log, "the aggregator holds a history under a key that this journal does not know: state was rolled back")
+		}
 		f.refuse(log, c, err.Error())
 		return nil
 	}
@@ -163,6 +169,12 @@ func (f *Forwarder) reconcile(ctx context.Context, log string, c *cursor, st wir
 	}
 	c.next, c.synced = next, true
 	return nil
+}
+
+// vouched says whether a pinned cosigner stands for the state that was answered.
+func (f *Forwarder) vouched(st wire.LogState) bool {
+	c, _, _, err := evidence.VerifyCosigned([]byte(st.Receipt), st.Origin, f.o.Identity.Cosigners())
+	return err == nil && c.Size == st.Size && c.Root.String() == st.Root
 }
 
 // receipt verifies a cosigned note against the pinned keys and hands it to the

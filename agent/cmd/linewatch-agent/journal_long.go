@@ -120,7 +120,8 @@ that somebody else may have, use linewatch-agent enrol --replace instead.`,
 			case a.json:
 				return cli.JSON(cmd.OutOrStdout(), change)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "the logs of %s are signed by a new key now\nkey fingerprint  %s\nbefore           %s\n", change.AgentID, change.Fingerprint, change.Previous)
+			fmt.Fprintf(cmd.OutOrStdout(), "the logs of %s are signed by a new key now\nkey fingerprint (keep it on paper beside the one before; it anchors logs that begin from now on):\n  station %s %s\nbefore           %s\n",
+				change.AgentID, change.AgentID, change.Fingerprint, change.Previous)
 			return nil
 		},
 	}
