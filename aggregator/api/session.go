@@ -20,6 +20,7 @@ type Me struct {
 	Roles       []string `json:"roles"`
 	Scope       []string `json:"scope" doc:"station patterns; what they do not match is not seen"`
 	Permissions []string `json:"permissions"`
+	Opens       []string `json:"opens" doc:"sealed fields that the roles may open, by field set; * is all"`
 }
 
 // About says what this aggregator is.
@@ -34,7 +35,7 @@ type About struct {
 type answer[T any] struct{ Body T }
 
 func me(who rights.Principal) *answer[Me] {
-	return &answer[Me]{Me{who.Name, who.Display, who.Kind, notNil(who.Roles), notNil(who.Scope), notNil(who.Permissions())}}
+	return &answer[Me]{Me{who.Name, who.Display, who.Kind, notNil(who.Roles), notNil(who.Scope), notNil(who.Permissions()), notNil(who.Opens())}}
 }
 
 // notNil makes an empty list of none, as JSON wants it.

@@ -59,6 +59,8 @@ export const api = {
   histogram: (p: { q: string; from: string; to: string; buckets: number }, signal?: AbortSignal) =>
     json<Histogram>('/events/histogram' + search(p), signal),
   event: (event: string, signal?: AbortSignal) => json<EventDetail>(`/events/${id(event)}`, signal).then(readEvent),
+  /** The event with what the caller may read of its sealed fields; the server records it. */
+  opened: (event: string, signal?: AbortSignal) => json<EventDetail>(`/events/${id(event)}?open=true`, signal).then(readEvent),
   around: (event: string, signal?: AbortSignal) =>
     json<{ events: StoredEvent[] | null }>(`/events/${id(event)}/around?before=25&after=25`, signal).then(readPage),
   async proof(event: string, log: string, index: number, signal?: AbortSignal): Promise<string> {

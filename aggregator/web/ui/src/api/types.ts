@@ -41,7 +41,11 @@ export interface Stored {
   clock_offset_ms?: number
   problems?: Problem[] | null
   opened?: Fields | null
+  sealed?: { [path: string]: SealedField } | null
 }
+
+/** How a sealed field stands: its value is in opened where it was asked for. */
+export interface SealedField { state: 'opened' | 'sealed' | 'erased' | 'lost'; set?: string; erased_at?: string }
 
 /** raw: base64 of a leaf that is no event inside the profile; leaf is then made up from what can be read. */
 export interface StoredEvent { leaf: Leaf; raw?: string; stored: Stored }
@@ -58,7 +62,7 @@ export interface EventsPage {
 export type Bucket = { at: string } & Record<Severity, number>
 export interface Histogram { from: string; to: string; step_ms: number; buckets: Bucket[] }
 
-export interface Me { name: string; display: string; roles: string[]; scope: string[]; permissions: string[] }
+export interface Me { name: string; display: string; roles: string[]; scope: string[]; permissions: string[]; opens?: string[] }
 export interface About { plant: string; time_zone: string; version: string; now: string; ui_built: boolean }
 
 export interface LogInfo {

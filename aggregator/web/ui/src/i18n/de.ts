@@ -39,9 +39,13 @@ export const de: Texts = {
   detail: {
     label: 'Ereignis', time: 'Zeit', received: 'Empfangen', station: 'Station', equipment: 'Anlage', signal: 'Signal', type: 'Typ', severity: 'Schwere', class: 'Art', person: 'Person', ip: 'Adresse', id: 'Ereignis-Id', correlation: 'Gehört zu',
     source: 'Quelle', clock: 'Uhr der Station', clockOff: 'geht um {d} falsch', data: 'Einzelheiten', context: 'Umstände', place: 'Platz im Log', placeText: 'Nummer {index} von Log {log}', origin: 'Woher es kam', problems: 'Was nicht stimmt',
-    sourceTime: 'Die Quelle sagt {time}; gezeigt zur Zeit des Eingangs.', sealed: 'versiegelt', curve: 'Kurve rundherum', curveUsual: 'Grau: gewöhnlich {low} bis {high}.', curveLimits: 'Gestrichelt: {names}.', curveAfter: 'Der Teil danach kommt, sobald er aufgezeichnet ist.', notFound: 'Dieses Ereignis ist hier nicht.', notFoundHint: 'Vielleicht liegt es außerhalb Ihres Bereichs, oder der Link ist beschädigt.',
+    sourceTime: 'Die Quelle sagt {time}; gezeigt zur Zeit des Eingangs.', curve: 'Kurve rundherum', curveUsual: 'Grau: gewöhnlich {low} bis {high}.', curveLimits: 'Gestrichelt: {names}.', curveAfter: 'Der Teil danach kommt, sobald er aufgezeichnet ist.', notFound: 'Dieses Ereignis ist hier nicht.', notFoundHint: 'Vielleicht liegt es außerhalb Ihres Bereichs, oder der Link ist beschädigt.',
     failed: 'Das Ereignis konnte nicht geladen werden: {detail}', twice: 'Diese Id wurde {n}-mal mit verschiedenem Inhalt benutzt. Gezeigt wird das erste.', text: 'Signierter Text', showText: 'Signierten Text zeigen', hideText: 'Signierten Text verbergen',
     filterFor: 'Nur Ereignisse mit diesem Wert', filterOut: 'Ohne Ereignisse mit diesem Wert', late: '{d} später',
+  },
+  sealed: {
+    title: 'Versiegelt', name: 'Name', open: 'Öffnen', recorded: 'Es wird aufgezeichnet.', failed: 'Es konnte nicht geöffnet werden: {detail}', sealed: 'versiegelt', opened: 'offen',
+    erased: 'gelöscht: niemand kann es mehr lesen', erasedOn: 'gelöscht am {time}', lost: 'nicht lesbar: der Schlüssel ist verloren',
   },
   evidence: {
     title: 'Beweis', checking: 'Wird geprüft', anchored: 'Unverändert, seit die Station es signiert hat', consistent: 'In sich stimmig, nicht verankert', broken: 'Passt nicht zu seinem Siegel. Verlassen Sie sich nicht darauf.',

@@ -44,9 +44,13 @@ export const en = {
   detail: {
     label: 'Event', time: 'Time', received: 'Received', station: 'Station', equipment: 'Equipment', signal: 'Signal', type: 'Type', severity: 'Severity', class: 'Kind',
     person: 'Person', ip: 'Address', id: 'Event id', correlation: 'Belongs to', source: 'Source', clock: 'Station clock', clockOff: 'off by {d}', data: 'Details', context: 'Context', place: 'Place in the log',
-    placeText: 'number {index} of log {log}', origin: 'Where it came from', problems: 'What is not as it should be', sourceTime: 'The source says {time}; shown at the time of arrival.', sealed: 'sealed', curve: 'Curve around it', curveUsual: 'Grey: usually {low} to {high}.', curveLimits: 'Dashed: {names}.', curveAfter: 'The part after it comes when it has been recorded.',
+    placeText: 'number {index} of log {log}', origin: 'Where it came from', problems: 'What is not as it should be', sourceTime: 'The source says {time}; shown at the time of arrival.', curve: 'Curve around it', curveUsual: 'Grey: usually {low} to {high}.', curveLimits: 'Dashed: {names}.', curveAfter: 'The part after it comes when it has been recorded.',
     notFound: 'This event is not here.', notFoundHint: 'It may lie outside your scope, or the link is damaged.', failed: 'The event could not be loaded: {detail}', twice: 'This id was used {n} times with different content. Shown is the first.',
     text: 'Signed text', showText: 'Show the signed text', hideText: 'Hide the signed text', filterFor: 'Only events with this', filterOut: 'Without events like this', late: '{d} later',
+  },
+  sealed: {
+    title: 'Sealed', name: 'Name', open: 'Open', recorded: 'It is recorded that you did.', failed: 'It could not be opened: {detail}', sealed: 'sealed', opened: 'open',
+    erased: 'erased: nobody can read it any more', erasedOn: 'erased on {time}', lost: 'can’t be read: its key is lost',
   },
   evidence: {
     title: 'Evidence', checking: 'Checking', anchored: 'Unchanged since the station signed it', consistent: 'Agrees with itself, not anchored', broken: 'Does not match its seal. Do not rely on this event.',

@@ -13,6 +13,7 @@ import { Mark } from '../../ui/Mark'
 import { Around } from './Around'
 import { CurvePart } from './CurvePart'
 import { EvidencePart, VerdictLine } from './EvidencePart'
+import { SealedPart } from './SealedPart'
 import { explain, useWords } from './words'
 
 interface Props {
@@ -70,6 +71,7 @@ function Body({ e, onOpen, onClose, onTerm }: { e: EventDetail } & Pick<Props, '
       {said && <p className="detail-said">{said}</p>}
       <CurvePart e={e} />
       <Facts e={e} onTerm={onTerm} />
+      <SealedPart e={e} />
       <Problems e={e} />
       <EvidencePart e={e} />
       <Around e={e} onOpen={onOpen} />
@@ -180,14 +182,12 @@ function Own({ name, field, value, shown, mono, onTerm }: OwnProps) {
 
 /** event_data and context, field by field; only plain values can be searched for. */
 function DataFacts({ e, onTerm }: { e: StoredEvent; onTerm: (term: string) => void }) {
-  const t = useTexts()
   // The unit stands behind its value.
   const measured = typeof e.leaf.event_data?.value === 'number' && typeof e.leaf.event_data.unit === 'string'
   const drawn = !!e.leaf.curve
   const data = Object.entries(e.leaf.event_data ?? {}).filter(([key]) => !(measured && key === 'unit') && !(drawn && ['band', 'limits'].includes(key)) && !(key === 'explanation' && explanation(e.leaf)))
   const context = Object.entries(e.leaf.context ?? {})
-  const sealed = Object.keys(e.leaf.sealed ?? {})
-  if (data.length + context.length + sealed.length === 0) return null
+  if (data.length + context.length === 0) return null
   return (
     <dl className="facts facts-data">
       {data.map(([key, value]) => (
@@ -196,7 +196,6 @@ function DataFacts({ e, onTerm }: { e: StoredEvent; onTerm: (term: string) => vo
         </Fact>
       ))}
       {context.map(([key, value]) => <Fact key={'c' + key} name={key}><Value value={value} /></Fact>)}
-      {sealed.map(path => <Fact key={'s' + path} name={path}><span className="second">{t.detail.sealed}</span></Fact>)}
     </dl>
   )
 }
