@@ -145,9 +145,10 @@ func (c *codec) u32s(list *[levels]uint32) {
 // not what a program wrote.
 func (d *Detector) sound() bool {
 	s, m := &d.steps, d.model
-	ok := s.interval > 0 && s.length >= 1 && s.length <= 2*longestStep && m.length > 0 &&
+	ok := s.interval > 0 && s.length >= 1 && s.length <= 2*longestStep && m.length >= 1 && d.rhythm.every <= longestRhythm && inTime(s.last) &&
+		inTime(d.phase.start) && inTime(d.began) && inTime(m.hourSeen) && (d.band.width == 0 || d.band.sound()) &&
 		(d.rhythm.every >= 1 || d.rhythm.every == 0 && d.rhythm.curve == nil) && d.rhythm.fast >= 0 && d.rhythm.slow >= 0 && d.phase.period >= 0 &&
-		d.band.width >= 0 && d.band.total >= 0 && d.budget.raised >= 0 && d.budget.raised <= mostRaised &&
+		d.band.total >= 0 && d.budget.raised >= 0 && d.budget.raised <= mostRaised &&
 		(len(d.where.list) == 0 || d.where.running < len(d.where.list)) &&
 		m.quiet >= 0 && m.last >= 0 && len(m.early) == int(min(m.steps, warmUp))*boolean(m.steps < warmUp)
 	for k := range m.grids {
@@ -167,7 +168,7 @@ func (d *Detector) sound() bool {
 }
 
 func (s scale) sound() bool {
-	return s.width > 0 && s.width <= largest && math.Abs(s.low) <= levels*largest
+	return s.width >= smallest && s.width <= widest && math.Abs(s.low) <= 100*widest
 }
 
 func boolean(b bool) int {
@@ -176,3 +177,6 @@ func boolean(b bool) int {
 	}
 	return 0
 }
+
+// inTime keeps differences of times from running over.
+func inTime(ns int64) bool { return ns > -1<<62 && ns < 1<<62 }

@@ -5,6 +5,7 @@ import "math"
 const (
 	levels      = 32
 	generations = 2
+	widest      = 1e302           // width of a level: 32 of them hold every difference of two values
 	fullRow     = 10              // visits from which a context counts in full
 	rarest      = 1.0 / rateSteps // share of new steps that is not told from less
 )
@@ -23,7 +24,9 @@ func (s *scale) fit(v float64, wider func(up bool)) int {
 		if l < 0 {
 			s.low -= levels * s.width
 		}
-		s.width *= 2
+		if s.width *= 2; s.width >= widest { // holds every number
+			s.width, s.low = widest, -levels/2*widest
+		}
 		wider(l < 0)
 	}
 }

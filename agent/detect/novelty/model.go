@@ -20,6 +20,7 @@ const (
 	governorKeep = 1 - 1.0/2000
 	rearmSteps   = 100
 	rearmFactor  = 1.4
+	smallest     = 1e-300 // width of a level: doubling zero would take for ever
 	hourVisit    = 1800.0 // seconds: a longer stay in an hour of the day counts as several visits
 )
 
@@ -301,7 +302,7 @@ func (m *Model) scale(feature int, low, high float64) scale {
 	if r <= 0 {
 		r = max(size*1e-3, 1e-9)
 	}
-	width := max(r/parts, size*1e-13)
+	width := max(r/parts, size*1e-13, smallest)
 	return scale{low - ((levels-parts)/2+m.random()-0.5)*width, width}
 }
 
