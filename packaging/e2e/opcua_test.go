@@ -34,13 +34,13 @@ func startSteppers(t *testing.T, count int) *steppers {
 	return s
 }
 
-// source is the part of an agent.yaml that makes an event of each step. The server
-// looks at its variables twice per step: at the rate of the steps itself its timers
-// now and then pass over one, and no client could know.
+// source is the part of an agent.yaml that makes an event of each step. An interval
+// below a millisecond asks the server to report each change: with one of its own
+// timers it now and then passes over a step on a busy machine, and no client could know.
 func (s *steppers) source(addr string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "opcua:\n  - name: press-12\n    endpoint: opc.tcp://%s\n    security: {policy: None, mode: None}\n"+
-		"    allow_insecure: true\n    groups:\n      - name: steps\n        sampling: 50ms\n        publishing: 100ms\n        nodes:\n", addr)
+		"    allow_insecure: true\n    groups:\n      - name: steps\n        sampling: 1us\n        publishing: 100ms\n        nodes:\n", addr)
 	for i := range s.count {
 		fmt.Fprintf(&b, "          - {id: \"nsu=urn:linewatch:test;s=Step.%d\", as: step.%d, event: %s}\n", i, i, stepType)
 	}
