@@ -43,6 +43,7 @@ type Entry struct {
 	State    State         `json:"state"`
 	Every    time.Duration `json:"every"` // time of a subgroup, 0 = by count
 	Group    int           `json:"group"` // values of a subgroup, 0 = by time
+	Unit     string        `json:"unit,omitempty"`
 	Baseline Baseline      `json:"baseline"`
 	Proposed time.Time     `json:"proposed"`
 	Approved time.Time     `json:"approved,omitzero"`

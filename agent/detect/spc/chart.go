@@ -213,13 +213,14 @@ func (c *Chart) proposeOf(t *track, key Key, now time.Time) (Entry, error) {
 	}
 	t.proposed = true
 	return c.book.propose(Entry{
-		Key: key, Every: c.cfg.Subgroup, Group: c.cfg.Values, Baseline: b, Proposed: now.UTC().Round(0),
+		Key: key, Every: c.cfg.Subgroup, Group: c.cfg.Values, Unit: c.of.Unit, Baseline: b, Proposed: now.UTC().Round(0),
 	}), nil
 }
 
-// fits refuses a baseline that was made of other subgroups than the configuration says.
+// fits refuses a baseline that was made of other subgroups, or in another unit, than the
+// configuration says.
 func (c *Chart) fits(e Entry) bool {
-	return e.Every == c.cfg.Subgroup && e.Group == c.cfg.Values && e.Baseline.Base == c.base()
+	return e.Unit == c.of.Unit && e.Every == c.cfg.Subgroup && e.Group == c.cfg.Values && e.Baseline.Base == c.base()
 }
 
 // Report implements detect.Reporter.

@@ -204,7 +204,18 @@ func TestABaselineOfOtherSubgroupsIsNotUsed(t *testing.T) {
 	require.Equal(t, "learning", g.chart.Report().State)
 	require.Empty(t, g.minutes(5, 99))
 	shown := g.book.Charts("press.force")
-	require.Contains(t, strings.Join(shown[0].Remarks, " "), "other subgroups than the configuration asks for")
+	require.Contains(t, strings.Join(shown[0].Remarks, " "), "other subgroups, or in another unit, than the configuration asks for")
+}
+
+func TestABaselineInAnotherUnitIsNotUsed(t *testing.T) {
+	g := newRig(t, config.SPC{})
+	g.minutes(27, 42)
+	g.freeze()
+	pounds := force()
+	pounds.Unit = "lbf"
+	g.chart = New(config.SPC{}, pounds, g.book)
+	require.Empty(t, g.minutes(5, 9442))
+	require.Equal(t, "learning", g.chart.Report().State)
 }
 
 func TestAProposalSaysWhatAPersonShouldLookAt(t *testing.T) {

@@ -121,6 +121,9 @@ func (c *Chart) finding(t *track, j judgement) detect.Finding {
 	if c.key.Recipe != "" {
 		data["recipe"] = c.key.Recipe
 	}
+	if c.of.Unit != "" && b.Base != Share {
+		data["unit"] = c.of.Unit
+	}
 	if cap, ok := b.Capability(c.tolerance); ok && cap.Cpk > 0 {
 		data["cpk"] = round(cap.Cpk, .1)
 	}

@@ -136,8 +136,8 @@ func (f *Forecast) tell(e estimate, at time.Time, scale int) detect.Finding {
 		At: at, Detector: "trend", Curve: !again, Score: 1,
 		Data: map[string]any{
 			"limit": l.Name, "state": "expected", "limitValue": l.Value, "level": e.level, "perHour": e.perHour,
-			"soonest": o.soonest, "latest": o.latest, "soonestSeconds": int64(e.soonest.Seconds()), "latestSeconds": int64(e.latest.Seconds()),
-			"overSeconds": int64(e.overTime.Seconds()), "stepSeconds": int64(steps[scale].Seconds()),
+			"soonest": o.soonest, "latest": o.latest, "soonestMs": e.soonest.Milliseconds(), "latestMs": e.latest.Milliseconds(),
+			"overMs": e.overTime.Milliseconds(), "stepMs": steps[scale].Milliseconds(),
 			"cameTrue": f.track.CameTrue, "failed": f.track.Failed, "explanation": text,
 		},
 	}
@@ -177,7 +177,7 @@ func (f *Forecast) end(at time.Time, reached bool, why string, out []detect.Find
 		Condition: "forecast/" + o.limit.Name, At: at, Detector: "trend",
 		Data: map[string]any{
 			"limit": o.limit.Name, "state": state, "limitValue": o.limit.Value, "made": o.made,
-			"soonest": o.soonest, "latest": o.latest, "afterSeconds": int64(at.Sub(o.made).Seconds()), "explanation": text,
+			"soonest": o.soonest, "latest": o.latest, "afterMs": at.Sub(o.made).Milliseconds(), "explanation": text,
 		},
 	})
 }

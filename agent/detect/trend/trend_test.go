@@ -59,8 +59,8 @@ func TestAnIntervalThatHelpsNobodyIsNotTold(t *testing.T) {
 	for seed := range uint64(40) {
 		o := run(seed, high(90), 2, 2, true, ramp(20, hanging(1, 60)))
 		if o.told > 0 {
-			soonest, latest := o.first.Data["soonestSeconds"].(int64), o.first.Data["latestSeconds"].(int64)
-			require.LessOrEqual(t, float64(latest), 5*float64(soonest)+120, "seed %d: %s", seed, o.first.Data["explanation"])
+			soonest, latest := o.first.Data["soonestMs"].(int64), o.first.Data["latestMs"].(int64)
+			require.LessOrEqual(t, float64(latest), 5*float64(soonest)+120_000, "seed %d: %s", seed, o.first.Data["explanation"])
 		}
 	}
 }

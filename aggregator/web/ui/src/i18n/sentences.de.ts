@@ -34,7 +34,7 @@ export const sentences: Record<string, readonly string[]> = {
     'Teil {productId}: {result:w}', 'Qualitätsprüfung: {result:w}', '{characteristic} {value:n}',
   ],
   'quality.override': ['Teil {productId}: {from:w} → {to:w}', 'Ein Prüfergebnis wurde geändert'],
-  'quality.trend': ['{characteristic} driftet: {rule}', 'Ein Merkmal driftet'],
+  'quality.trend': ['{characteristic} ist {stats.value:n}: {rule:w}', '{characteristic} driftet: {rule:w}', 'Ein Merkmal driftet'],
   'spc.baseline': ['Basis {version} von {characteristic}: {state:w}', 'Die Basis einer Regelkarte wurde geändert'],
   'equipment.status': [
     '{equipmentId}: {status:w}, vorher {previous:w}', '{equipmentId}: {status:w}', '{equipmentId}: {value}, vorher {previous}',
@@ -136,7 +136,7 @@ export const sentences: Record<string, readonly string[]> = {
   'ingest.quarantined': ['Nachricht war nicht lesbar: {reason}', 'Eine Nachricht war nicht lesbar'],
   'forward.failed': ['Senden an {sink} scheitert: {error}', 'Senden scheitert'],
   'anomaly.detected': ['{metric} ist {value:n}, erwartet {expected:n}', '{metric} ist ungewöhnlich', 'Etwas ist ungewöhnlich'],
-  'anomaly.group': ['Zusammen ungewöhnlich: {signals}', 'Mehrere Signale sind ungewöhnlich'],
+  'anomaly.group': ['{?alert=true}Zusammen ungewöhnlich, bitte ansehen: {signals}', 'Zusammen ungewöhnlich: {signals}', 'Mehrere Signale sind ungewöhnlich'],
   'anomaly.budget': ['Schwelle für Meldungen von {previous:n} auf {threshold:n} gesetzt', 'Schwelle für Meldungen geändert'],
   'log.succeeded': ['Ein neues Log führt weiter: {reason}', 'Ein neues Log führt weiter'],
   'log.restored': ['Der Server kam aus einem älteren Stand zurück'],
@@ -145,7 +145,7 @@ export const sentences: Record<string, readonly string[]> = {
   'signal.counter_reset': ['{signal} begann neu bei {value:n}, war {previous:n}', '{signal} begann neu', 'Ein Zähler begann neu'],
   'signal.curve': ['Kurve von {signal} danach: {of:w}', 'Kurve nach einem Alarm'],
   'signal.learning': ['{signal}: {detector:w} ist {state:w}', 'Ein Detektor hat seinen Zustand geändert'],
-  'signal.forecast': ['{?state=expected}{signal} wird {limit:w} erreichen', '{signal}: {limit:w} nicht mehr erwartet', 'Ein Signal wird eine Grenze erreichen'],
+  'signal.forecast': ['{?state=expected}{signal} ist in {soonestMs:d} bis {latestMs:d} {limit:w}', '{?state=reached}{signal} ist {limit:w}, wie vorhergesagt', '{signal} wird doch nicht {limit:w} sein', 'Ein Signal läuft auf eine Grenze zu'],
   'station.production': ['Linie ging von {from:w} zu {to:w}', 'Linie ist in {to:w}', 'Der Zustand der Produktion hat gewechselt'],
   'source.connected': ['Mit {source} verbunden', 'Eine Quelle ist verbunden'],
   'source.refused': ['{source} lehnt die Verbindung ab: {reason}', '{source} lehnt die Verbindung ab', 'Eine Quelle lehnt die Verbindung ab'],
@@ -189,6 +189,9 @@ export const sentences: Record<string, readonly string[]> = {
 }
 
 export const words: Record<string, string> = {
+  'nelson 1': 'außerhalb der Eingriffsgrenzen', 'nelson 2': '9 Punkte auf einer Seite des Mittels', 'nelson 3': '6 Punkte steigend oder fallend', 'nelson 4': '14 Punkte abwechselnd auf und ab',
+  'nelson 5': '2 von 3 Punkten weit vom Mittel', 'nelson 6': '4 von 5 Punkten neben dem Mittel', 'nelson 7': '15 Punkte dicht am Mittel', 'nelson 8': '8 Punkte meiden das Mittel',
+  range: 'Teile streuen zu weit', ewma: 'das Mittel driftet', cusum: 'das Mittel hat sich verschoben', proposed: 'bereit zur Freigabe', frozen: 'in Kraft',
   true: 'ja', false: 'nein', pass: 'bestanden', passed: 'bestanden', fail: 'nicht bestanden', failed: 'nicht bestanden', ok: 'in Ordnung', nok: 'nicht in Ordnung',
   rework: 'Nacharbeit', scrap: 'Ausschuss', start: 'Start', stop: 'Halt', cycle: 'Zyklus', completed: 'abgeschlossen', started: 'begonnen', stopped: 'beendet',
   running: 'läuft', idle: 'wartet', blocked: 'blockiert', starved: 'ohne Material', fault: 'gestört', faulted: 'gestört', maintenance: 'in Wartung', repair: 'in Reparatur',

@@ -35,7 +35,7 @@ export const sentences: Record<string, readonly string[]> = {
     'Part {productId}: {result:w}', 'Quality check: {result:w}', '{characteristic} {value:n}',
   ],
   'quality.override': ['Part {productId}: {from:w} → {to:w}', 'A quality result was overridden'],
-  'quality.trend': ['{characteristic} drifts: {rule}', 'A characteristic drifts'],
+  'quality.trend': ['{characteristic} is {stats.value:n}: {rule:w}', '{characteristic} drifts: {rule:w}', 'A characteristic drifts'],
   'spc.baseline': ['Baseline {version} of {characteristic}: {state:w}', 'A baseline of a control chart changed'],
   'equipment.status': [
     '{equipmentId} is {status:w}, was {previous:w}', '{equipmentId} is {status:w}', '{equipmentId}: {value}, was {previous}',
@@ -137,7 +137,7 @@ export const sentences: Record<string, readonly string[]> = {
   'ingest.quarantined': ['Message could not be read: {reason}', 'A message could not be read'],
   'forward.failed': ['Sending to {sink} fails: {error}', 'Sending fails'],
   'anomaly.detected': ['{metric} is {value:n}, expected {expected:n}', '{metric} is unusual', 'Something is unusual'],
-  'anomaly.group': ['Unusual together: {signals}', 'Several signals are unusual'],
+  'anomaly.group': ['{?alert=true}Unusual together, please look: {signals}', 'Unusual together: {signals}', 'Several signals are unusual'],
   'anomaly.budget': ['Threshold for alerts moved from {previous:n} to {threshold:n}', 'Threshold for alerts moved'],
   'log.succeeded': ['A new log goes on: {reason}', 'A new log goes on'],
   'log.restored': ['The server came back from an older state'],
@@ -146,7 +146,7 @@ export const sentences: Record<string, readonly string[]> = {
   'signal.counter_reset': ['{signal} began anew at {value:n}, was {previous:n}', '{signal} began anew', 'A counter began anew'],
   'signal.curve': ['Curve of {signal} after: {of:w}', 'Curve after an alarm'],
   'signal.learning': ['{signal}: {detector:w} is {state:w}', 'A detector changed its state'],
-  'signal.forecast': ['{?state=expected}{signal} will reach {limit:w}', '{signal}: {limit:w} no longer expected', 'A signal will reach a limit'],
+  'signal.forecast': ['{?state=expected}{signal} will be {limit:w} in {soonestMs:d} to {latestMs:d}', '{?state=reached}{signal} is {limit:w}, as foretold', '{signal} is no longer expected to be {limit:w}', 'A signal tends to a limit'],
   'station.production': ['Line went from {from:w} to {to:w}', 'Line is in {to:w}', 'Production changed its state'],
   'source.connected': ['Connected to {source}', 'A source is connected'],
   'source.refused': ['{source} refuses the connection: {reason}', '{source} refuses the connection', 'A source refuses the connection'],
@@ -191,6 +191,9 @@ export const sentences: Record<string, readonly string[]> = {
 
 /** Words of enumerations, by lower-case value. */
 export const words: Record<string, string> = {
+  'nelson 1': 'outside of the control limits', 'nelson 2': '9 points on one side of the mean', 'nelson 3': '6 points rising or falling', 'nelson 4': '14 points up and down in turn',
+  'nelson 5': '2 of 3 points far from the mean', 'nelson 6': '4 of 5 points off the mean', 'nelson 7': '15 points close to the mean', 'nelson 8': '8 points avoid the mean',
+  range: 'parts differ too much', ewma: 'the mean drifts', cusum: 'the mean has shifted', proposed: 'ready for approval', frozen: 'in force',
   true: 'yes', false: 'no', pass: 'passed', fail: 'failed', ok: 'ok', nok: 'not ok', rework: 'to rework', scrap: 'scrap',
   start: 'Start', stop: 'Stop', done: 'done', active: 'active', cleared: 'over', highhigh: 'far above its limit', high: 'above its limit', low: 'below its limit', lowlow: 'far below its limit',
   copy_failed: 'old events could not be copied',
