@@ -143,3 +143,29 @@ func TestAJournalOpensAndRecordsSecurityOnADiskThatIsFullAlready(t *testing.T) {
 	got := numbersOf(t, j, logOf(t, j, event.Security), o)
 	require.Len(t, got, 20)
 }
+
+// Two misfortunes at once: what is left of the disk is the ballast, and that is
+// what it is for.
+func TestAJournalWhoseNewestFileIsLostOpensOnAFullDisk(t *testing.T) {
+	disk := onSmallDisk(t, "16m")
+	if disk == "" {
+		return
+	}
+	o := options(t, func(o *Options) {
+		o.Dir, o.MaxFile, o.Ballast = filepath.Join(disk, "journal"), 1<<20, 4<<20
+	})
+	j := open(t, o)
+	for n := 0; len(j.files) < 3; n += 50 {
+		mustAppend(t, j, leaves(event.Security, n, 50))
+	}
+	newest := j.files[2].path
+	require.NoError(t, j.Close())
+	require.NoError(t, os.Remove(newest))
+	fillDisk(t, filepath.Join(disk, "hog"))
+	j = open(t, o)
+	mustAppend(t, j, leaves(event.Security, 100_000, 10))
+	require.NotEmpty(t, gaps(t, j, o))
+	got := numbersOf(t, j, logOf(t, j, event.Security), o)
+	require.Equal(t, 1, got[100_009])
+	require.Equal(t, 1, got[0], "the closed files were copied into the successor")
+}

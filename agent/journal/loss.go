@@ -44,7 +44,7 @@ func (j *Journal) afterLoss(ctx context.Context, cause error, newest, marker str
 			j.logs[id] = l
 		}
 	}
-	if err := j.startFile(last + 1); err != nil {
+	if err := j.begin(last + 1); err != nil {
 		return err
 	}
 	var errs []error

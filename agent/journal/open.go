@@ -63,7 +63,7 @@ func (j *Journal) load(ctx context.Context) error {
 	case newest != "":
 		err = j.loadNewest(newest)
 	case marker == "" && len(names) == 0:
-		err = j.startFile(1)
+		err = j.begin(1)
 	default:
 		err = errLost
 	}

@@ -42,7 +42,7 @@ func (j *Journal) repair() error {
 		if i == len(j.files)-1 {
 			// Damage in the live file's older part: memory knows every frontier,
 			// so the next file goes on and this one is treated as a closed one.
-			if err := j.startFile(f.seq + j.leavesIn(f) + 1); err != nil {
+			if err := j.begin(f.seq + j.leavesIn(f) + 1); err != nil {
 				return fmt.Errorf("replace %s: %w", filepath.Base(f.path), err)
 			}
 		}

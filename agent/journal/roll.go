@@ -62,6 +62,16 @@ func (j *Journal) leavesIn(f *fileInfo) uint64 {
 	return n
 }
 
+// begin is startFile while the journal is opened or repaired: a full disk gives up
+// its ballast, as it does for a commit.
+func (j *Journal) begin(sequence uint64) error {
+	err := j.startFile(sequence)
+	if err != nil && isFull(err) && j.makeRoom(err) {
+		err = j.startFile(sequence)
+	}
+	return err
+}
+
 // startFile creates the file with this sequence from what is in memory, opens it
 // and closes the old one. The new file carries all that outlives the old one:
 // heads of the logs, positions, receipts, holes, and the commit ranges of the old file.
