@@ -3,6 +3,7 @@ package export_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/base64"
 	"errors"
 	"path/filepath"
 	"testing"
@@ -179,4 +180,104 @@ func TestABundleShowsDroppedSegmentsAsWhatIsNotInIt(t *testing.T) {
 		require.EqualValues(t, 10, sum.Lost)
 		require.EqualValues(t, 5, sum.Anchored)
 	}
+}
+
+// registered signs leaves of a ledger in the same store, as the aggregator's ledger does.
+func ledgerOf(t *testing.T, s *signed, typ string, data map[string]any) store.Append {
+	t.Helper()
+	obj, err := event.Object(data)
+	require.NoError(t, err)
+	e := s.Event("hamburg/central", typ, func(e *event.Event) {
+		e.Data, e.Source = obj, &event.Source{Kind: "aggregator"}
+	})
+	return s.Append(t, e)
+}
+
+// plant is a store with a ledger that registers a station's log.
+func plant(t *testing.T) (db store.Store, ledger, a *signed) {
+	t.Helper()
+	db = opened(t)
+	a = newSigned(t, db, "a", event.Manufacturing)
+	ledger = &signed{storetest.NewLog("ledger", event.Security), t, db, a.cosigner, a.cosigner}
+	ledger.Keys = []evidence.KeyRange{{Key: a.cosigner.Public().(ed25519.PublicKey)}}
+	ledger.AgentID = "_aggregator/test"
+	ledger.Origin = "linewatch/_aggregator/test/security/" + ledger.ID
+	ledger.Register(t, db)
+	for range 40 {
+		ledger.commit(ledgerOf(t, ledger, "audit.accessed", map[string]any{"query": "x"}))
+	}
+	key := base64.StdEncoding.EncodeToString(a.Keys[0].Key)
+	ledger.commit(ledgerOf(t, ledger, "log.registered", map[string]any{"origin": a.Origin, "publicKey": key, "reason": "new"}))
+	ledger.commit(ledgerOf(t, ledger, "audit.accessed", map[string]any{"query": a.Origin}))
+	return db, ledger, a
+}
+
+func (s *signed) row(index uint64) store.Row {
+	s.t.Helper()
+	row, err := s.db.EventAt(s.t.Context(), s.ID, index)
+	require.NoError(s.t, err)
+	return row
+}
+
+// byLedger is the verdict for whoever pins the ledger's key alone.
+func (s *signed) byLedger(data []byte) bundle.Summary {
+	s.t.Helper()
+	trust := bundle.Trust{Ledgers: map[string][]ed25519.PublicKey{"test": {s.cosigner.Public().(ed25519.PublicKey)}}}
+	v := bundle.NewVerifier(trust, func(f bundle.Finding) {
+		if f.Err != nil {
+			s.t.Log(f.Name, f.Err)
+		}
+	})
+	require.NoError(s.t, v.Bundle("bundle", bytes.NewReader(data)))
+	v.Close()
+	return v.Summary()
+}
+
+func TestTheBundleOfAnEventFindsItsRegistrationAndNeverChanges(t *testing.T) {
+	_, ledger, a := plant(t)
+	for range 5 {
+		a.commit(a.Append(t, a.events(3)...))
+	}
+	one := func() []byte {
+		data, done := a.built(func(w *bundle.Writer) (export.Exported, error) { return a.exporter().Events(t.Context(), w, a.row(7)) })
+		require.Equal(t, uint64(1), done.Events)
+		return data
+	}
+	first := one()
+	require.Equal(t, bundle.Anchored, a.byLedger(first).Verdict())
+	require.Contains(t, string(first), "\nbasis ")
+	for range 300 {
+		a.commit(a.Append(t, a.events(1)...))
+		ledger.commit(ledgerOf(t, ledger, "audit.accessed", map[string]any{"query": "y"}))
+	}
+	require.Equal(t, string(first), string(one()))
+}
+
+func TestTheBundleOfATimeHasEverythingInBetweenAndWithholdsTheRest(t *testing.T) {
+	db, _, a := plant(t)
+	elsewhere := func(n int) []event.Event {
+		list := make([]event.Event, n)
+		for i := range list {
+			list[i] = a.Event("hamburg/paint/line1/st01", "quality.check")
+		}
+		return list
+	}
+	a.commit(a.Append(t, elsewhere(4)...))
+	a.commit(a.Append(t, append(a.events(2), elsewhere(2)...)...))
+	a.commit(a.AppendHole(t, []byte(`{"lost":1}`)))
+	a.commit(a.Append(t, a.events(2)...))
+	a.commit(a.Append(t, elsewhere(4)...))
+	q := store.EventQuery{Scope: []string{"hamburg/body/**"}}
+	data, done := a.built(func(w *bundle.Writer) (export.Exported, error) { return a.exporter().Search(t.Context(), w, q, 0) })
+	require.Equal(t, export.Exported{Logs: 2, Segments: 3, Leaves: 7, Events: 4}, done)
+	sum := a.byLedger(data)
+	require.Equal(t, bundle.Anchored, sum.Verdict(), "%+v", sum)
+	require.Equal(t, []uint64{4, 2, 1}, []uint64{sum.Events, sum.Withheld, sum.Lost})
+	require.NotContains(t, string(data), "hamburg/paint")
+	_, err := bundle.Build(func(w *bundle.Writer) error {
+		_, err := a.exporter().Search(t.Context(), w, q, 3)
+		return err
+	})
+	require.ErrorIs(t, err, export.ErrTooMuch)
+	require.NotNil(t, db)
 }
