@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // Windows has no time zones of its own, a calendar needs them
 
 	"github.com/linewatch/linewatch/shared/conf"
 	"github.com/linewatch/linewatch/shared/nearest"

@@ -22,6 +22,7 @@ func Figures() []Figure {
 	all = append(all, pathFigures()...)
 	all = append(all, agentFigures()...)
 	all = append(all, journalFigures()...)
+	all = append(all, detectionFigures()...)
 	all = append(all, chartFigures()...)
 	return append(all, aggregatorFigures()...)
 }
