@@ -20,6 +20,7 @@ const (
 	maxProblems = 20   // of one event
 	maxReason   = 200  // bytes of one problem
 	maxSample   = 1024 // bytes of a refused event_data in quarantine
+	maxItem     = 4096 // bytes of a topic or node id in source.item
 )
 
 // builder collects the leaves of one batch.
@@ -40,6 +41,7 @@ type draft struct {
 	info event.TypeInfo
 	obj  object
 	keys []*seal.DataKey // that sealed fields name
+	typ  string          // as the source gave it; a refused one is not that of ev
 }
 
 // begin fills in the envelope that a reading's event has.
@@ -58,14 +60,17 @@ func (b *builder) begin(r *source.Reading, typ string) *draft {
 			Catalogue: event.CatalogueVersion, Agent: event.Clean(b.o.Version), Problems: r.Problems,
 		},
 		Source: &event.Source{
-			Kind: event.Clean(p.Kind), Endpoint: short(p.Endpoint), Item: event.Clean(p.Item),
+			Kind: event.Clean(p.Kind), Endpoint: short(p.Endpoint), Item: event.Shorten(event.Clean(p.Item), maxItem),
 			OriginalID: short(r.OriginalID),
 		},
 	}
 	if len(e.Metadata.Problems) > 0 { // the reading keeps its own list
 		e.Metadata.Problems = append([]event.Problem(nil), r.Problems...)
 	}
-	d := &draft{ev: e, info: info}
+	d := &draft{ev: e, info: info, typ: typ}
+	if len(p.Item) > maxItem {
+		d.problem("source.item", fmt.Sprintf("shortened from %d bytes", len(p.Item)))
+	}
 	if err := event.ValidStation(e.Station); err != nil {
 		if e.Station != "" {
 			d.problem("station", err.Error())
@@ -124,24 +129,28 @@ func (b *builder) finish(d *draft, r *source.Reading) {
 // write makes the leaf; what does not fit becomes a quarantine event, so that
 // nothing is dropped without a word.
 func (b *builder) write(d *draft, r *source.Reading) {
-	leaf, err := d.ev.AppendLeaf(make([]byte, 0, len(d.ev.Data)+len(d.ev.Context)+896))
+	err := b.leaf(d)
 	if err == nil {
-		b.leaves = append(b.leaves, journal.Leaf{Class: d.ev.Class, Bytes: leaf, Keys: d.keys})
-		return
-	}
-	if d.ev.Type == event.TypeIngestQuarantined {
-		b.failed = append(b.failed, err)
 		return
 	}
 	reason := err.Error()
 	if errors.Is(err, event.ErrTooLarge) {
 		reason = "event larger than 64 KiB"
 	}
-	b.quarantine(r, d.ev.Type, reason, d.ev.Data)
+	b.quarantine(r, d.typ, reason, d.ev.Data)
+}
+
+func (b *builder) leaf(d *draft) error {
+	leaf, err := d.ev.AppendLeaf(make([]byte, 0, len(d.ev.Data)+len(d.ev.Context)+896))
+	if err == nil {
+		b.leaves = append(b.leaves, journal.Leaf{Class: d.ev.Class, Bytes: leaf, Keys: d.keys})
+	}
+	return err
 }
 
 // quarantine records that an event could not be made, with the beginning of what
-// it would have carried.
+// it would have carried. The source acknowledges what it handed over, so there is
+// always one: if need be the least.
 func (b *builder) quarantine(r *source.Reading, typ, reason string, data []byte) {
 	d := b.begin(&source.Reading{Point: r.Point, ReceivedAt: r.ReceivedAt, OriginalID: r.OriginalID},
 		event.TypeIngestQuarantined)
@@ -154,12 +163,37 @@ func (b *builder) quarantine(r *source.Reading, typ, reason string, data []byte)
 	if r.Point != nil {
 		name, item = r.Point.Source, r.Point.Item
 	}
-	d.obj.values(d, map[string]any{
-		"source": event.Clean(name), "item": event.Clean(item), "reason": event.Shorten(event.Clean(reason), maxReason),
-		"eventType": event.Clean(typ), "bytes": len(data), "sample": text, "encoding": encoding,
-	})
+	fields := map[string]any{
+		"source": short(name), "item": event.Shorten(event.Clean(item), maxSample), "reason": event.Shorten(event.Clean(reason), maxReason),
+		"eventType": short(typ), "bytes": len(data), "sample": text, "encoding": encoding,
+	}
+	d.obj.values(d, fields)
 	d.ev.Data = d.obj.bytes()
-	b.write(d, r)
+	err := b.leaf(d)
+	if err == nil {
+		return
+	}
+	delete(fields, "sample")
+	delete(fields, "encoding")
+	if err := b.leaf(d.least(fields)); err != nil {
+		b.failed = append(b.failed, err)
+	}
+}
+
+// least is a draft with these fields and of the envelope only what must be; it
+// fits whatever the source handed over.
+func (d *draft) least(fields map[string]any) *draft {
+	e := d.ev
+	fields["item"] = short(e.Source.Item)
+	l := &draft{info: d.info, ev: &event.Event{
+		ID: e.ID, Type: e.Type, Class: e.Class, Severity: e.Severity, Salt: e.Salt,
+		Timestamp: e.CollectedAt, CollectedAt: e.CollectedAt, Station: e.Station,
+		Metadata: event.Metadata{Catalogue: event.CatalogueVersion},
+		Source:   &event.Source{Kind: short(e.Source.Kind), Item: short(e.Source.Item)},
+	}}
+	l.obj.values(l, fields)
+	l.ev.Data = l.obj.bytes()
+	return l
 }
 
 func sample(data []byte) (text, encoding string) {

@@ -382,6 +382,42 @@ func TestWhatDoesNotFitALeafIsQuarantinedAlone(t *testing.T) {
 	require.JSONEq(t, `{"value":1}`, string(got[3].Data))
 }
 
+// A topic of an MQTT message may have 64 KiB, and a control character takes six
+// bytes in a leaf.
+func TestWhateverASourceHandsOverIsAtLeastQuarantined(t *testing.T) {
+	p, j := newTest(t)
+	for _, topic := range []string{strings.Repeat("t", 65535), strings.Repeat("\x01", 65535), strings.Repeat("\xff", 65535)} {
+		point := mqttPoint("x.acme.v")
+		point.Item = topic
+		take(t, p, reading(point, int64(1)), reading(point, json.RawMessage(`{"a":"`+strings.Repeat("x", 70000)+`"}`)))
+		got := j.events(t)
+		require.Len(t, got, 2)
+		require.Equal(t, "x.acme.v", got[0].Type, "a long topic alone is no reason")
+		require.LessOrEqual(t, len(got[0].Source.Item), maxItem)
+		require.Equal(t, "source.item", got[0].Metadata.Problems[0].Field)
+		require.Equal(t, event.TypeIngestQuarantined, got[1].Type)
+	}
+	for _, typ := range []string{"no type", event.TypeLogKey} {
+		take(t, p, reading(mqttPoint(typ), json.RawMessage(`{"a":"`+strings.Repeat("x", 70000)+`"}`)))
+		got := j.events(t)
+		require.Len(t, got, 1, "a refused type and too large at once")
+		require.Contains(t, string(got[0].Data), "event larger than 64 KiB")
+		require.Contains(t, string(got[0].Data), typ)
+	}
+}
+
+// The last way out carries nothing that could keep it from being written.
+func TestAQuarantineEventThatCannotBeWrittenIsWrittenWithoutItsSample(t *testing.T) {
+	p, j := newTest(t)
+	p.o.Version = strings.Repeat("v", event.MaxLeaf) // stands for whatever nobody thought of
+	take(t, p, reading(mqttPoint("x.acme.v"), int64(1)))
+	got := j.events(t)
+	require.Len(t, got, 1)
+	require.Equal(t, event.TypeIngestQuarantined, got[0].Type)
+	require.Equal(t, "plant/q", got[0].Source.Item)
+	require.NotContains(t, string(got[0].Data), "sample")
+}
+
 func TestABatchIsTriedAgainAndGivenUpOnlyWhenTheContextEnds(t *testing.T) {
 	p, j := newTest(t)
 	point := opcPoint("x.acme.v")
