@@ -36,10 +36,20 @@ func (s *Signal) View() *View {
 	if s.ring != nil {
 		v.StepMS = s.ring.Step().Milliseconds()
 	}
-	for _, d := range s.list {
-		if r, ok := d.(detect.Reporter); ok {
-			v.Detectors = append(v.Detectors, r.Report())
+	counts := s.counter != nil && s.counter.IsCounter()
+	for i, d := range s.list {
+		r, ok := d.(detect.Reporter)
+		if !ok {
+			continue
 		}
+		report := r.Report()
+		if counts && s.learns[i] {
+			report.State, report.Detail = "off", "a counter is always where it never was before"
+		}
+		v.Detectors = append(v.Detectors, report)
+	}
+	if s.passive {
+		return v
 	}
 	if s.states != nil {
 		v.Detectors = append(v.Detectors, s.states.Report())
