@@ -21,6 +21,14 @@ func (s *scale) fit(v float64, wider func(up bool)) int {
 		if l >= 0 && l < levels {
 			return int(l)
 		}
+		if s.width >= widest { // only a state made by hand holds such numbers
+			switch {
+			case l >= levels:
+				return levels - 1
+			default: // also where it is no number
+				return 0
+			}
+		}
 		if l < 0 {
 			s.low -= levels * s.width
 		}
