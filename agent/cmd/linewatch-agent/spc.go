@@ -126,6 +126,9 @@ func showChart(out io.Writer, s spc.Shown) error {
 	if s.Fit != nil {
 		fmt.Fprintf(out, "Cp %.2f, Cpk %.2f (with 95 %% certainty at least %.2f), Ppk %.2f\n", s.Fit.Cp, s.Fit.Cpk, s.Fit.CpkLow, s.Fit.Ppk)
 	}
+	if s.ByChance >= 1 {
+		fmt.Fprintf(out, "though nothing is wrong expect about %.0f events in 8 hours by chance; fewer with a longer subgroup, fewer rules or a longer baseline\n", s.ByChance)
+	}
 	for _, r := range s.Remarks {
 		fmt.Fprintln(out, r)
 	}

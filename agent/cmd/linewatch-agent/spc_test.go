@@ -66,6 +66,7 @@ func TestABaselineIsLookedAtApprovedAndFrozenOnTheCommandLine(t *testing.T) {
 	require.Regexp(t, `press\.force of hamburg/body/line3/st07: individuals of 1m0s, rules 1 2 3 5 6, with ewma; 25 of 25 points`, out)
 	require.Regexp(t, `1 +frozen +43\.\d+ kN +\d+\.?\d* kN +\d+\.?\d* kN +25 +0`, out)
 	require.Contains(t, out, "Ppk")
+	require.Contains(t, out, "expect about 7 events in 8 hours by chance")
 	require.Contains(t, s.ok("spc", "baseline", "propose", "press.force"), "baseline 2 of press.force is proposed\n")
 	require.NotEmpty(t, by()[3], "without --by it is the user of the system")
 	var list []spc.Shown

@@ -29,6 +29,28 @@ type Shown struct {
 	Fit       *Capability `json:"capability,omitempty"` // of the active baseline, else of the newest
 	Versions  []Entry     `json:"versions"`             // newest first
 	Remarks   []string    `json:"remarks,omitempty"`    // what to look at before approving
+	// ByChance is how many events to expect in 8 hours though nothing is wrong; 0 where
+	// points come by parts, not by time.
+	ByChance float64 `json:"byChance,omitempty"`
+}
+
+// byChance adds up how often the rules and charts fire by chance. They overlap, so it is
+// a little more than counted (80 instead of 89 points for the default rules); a baseline
+// of few subgroups has rough limits, which nearly doubles it.
+func (c *Chart) byChance() (per8Hours float64) {
+	if c.cfg.Subgroup <= 0 {
+		return 0
+	}
+	rate := 0.0
+	for _, r := range c.rules.numbers() {
+		rate += 1 / float64(chance[r])
+	}
+	for _, w := range c.cfg.With {
+		if n := chance[map[string]int{"ewma": alarmEWMA, "cusum": alarmCUSUM}[w]]; n > 0 {
+			rate += 1 / float64(n)
+		}
+	}
+	return rate * float64(8*time.Hour) / float64(c.cfg.Subgroup)
 }
 
 // Charts shows all charts by station and name; name "" means all.
@@ -62,6 +84,7 @@ func (c *Chart) shows() (out []Shown) {
 		s := Shown{
 			Key: k, Unit: c.of.Unit, Chart: c.cfg.Chart, With: c.cfg.With, Rules: c.rules.numbers(), Subgroup: c.subgroup(),
 			Collected: t.count, Wanted: c.cfg.Baseline, Current: t == c.cur, Active: t.active, Versions: c.book.history(k),
+			ByChance: c.byChance(),
 		}
 		s.Points, _ = t.points()
 		if s.Current {

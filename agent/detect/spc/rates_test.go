@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/linewatch/linewatch/agent/config"
+	"github.com/linewatch/linewatch/agent/detect"
 	"github.com/linewatch/linewatch/shared/stats"
 )
 
@@ -71,6 +73,14 @@ func TestRulesFireByChanceAsOftenAsTheyTell(t *testing.T) {
 			require.InEpsilon(t, chance[rule], runLength(Of(rule), uint64(rule), runs), within)
 		})
 	}
+}
+
+func TestTheDefaultRulesTogetherFireByChanceOnceIn89Points(t *testing.T) {
+	require.InEpsilon(t, 89, runLength(DefaultRules, 12, 20_000), .025)
+	book, err := OpenBook("")
+	require.NoError(t, err)
+	c := New(config.SPC{}, detect.Signal{Name: "x"}, book)
+	require.InEpsilon(t, 480.0/80, c.byChance(), .02)
 }
 
 func TestChartsWithAMemoryFireByChanceAsOftenAsTheyTell(t *testing.T) {
