@@ -50,6 +50,7 @@ type Aggregator struct {
 	changed  chan struct{} // closed and replaced at each change
 	faults   Faults
 	logs     map[string]*storedLog
+	keys     map[string][]byte // wrapped data keys by id
 	statuses []wire.Status
 	response wire.StatusResponse
 	requests int

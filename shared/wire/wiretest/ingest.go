@@ -88,6 +88,9 @@ func (a *Aggregator) store(s *wire.Segment) wire.Result {
 	if root, err := tree.Root(); err != nil || tree.End == c.Size && root != c.Root {
 		return wire.Result{Result: wire.ResultRefused, Reason: "root differs from the checkpoint"}
 	}
+	if wanted := a.keysWanted(s); len(wanted) > 0 {
+		return wire.Result{Result: wire.ResultKeysWanted, Keys: wanted}
+	}
 	if tree.End > l.tree.End {
 		if err := a.commit(l, s, tree); err != nil {
 			return wire.Result{Result: wire.ResultRefused, Reason: err.Error()}
