@@ -62,14 +62,16 @@ type Entry struct {
 	Leaf   []byte
 }
 
-// Tail returns the newest n leaves of all logs, oldest first, in the order in
-// which they were collected.
+// dated is an entry with the time at which it was collected; zero when unknown.
+type dated struct {
+	Entry
+	at time.Time
+}
+
+// Tail returns the newest n leaves of all logs, oldest first: each log in its own
+// order, the logs between each other by the times at which leaves were collected.
 func (j *Journal) Tail(ctx context.Context, n int) ([]Entry, error) {
-	type dated struct {
-		Entry
-		at time.Time
-	}
-	var all []dated
+	var logs [][]dated
 	for _, l := range j.Logs() {
 		if l.State == stateSuperseded {
 			continue
@@ -78,21 +80,37 @@ func (j *Journal) Tail(ctx context.Context, n int) ([]Entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range list {
-			d := dated{Entry: e}
+		log := make([]dated, len(list))
+		for i, e := range list {
+			log[i] = dated{Entry: e}
 			if ev, _, err := event.Parse(e.Leaf); err == nil {
-				d.at = ev.CollectedAt
+				log[i].at = ev.CollectedAt
 			}
-			all = append(all, d)
 		}
+		logs = append(logs, log)
 	}
-	slices.SortStableFunc(all, func(a, b dated) int { return a.at.Compare(b.at) })
-	all = all[max(0, len(all)-n):]
-	out := make([]Entry, len(all))
-	for i, d := range all {
-		out[i] = d.Entry
+	return newest(logs, n), nil
+}
+
+// newest merges from the end: the times within a log may run backwards (a clock
+// that was set, a value that waited), its order never does.
+func newest(logs [][]dated, n int) []Entry {
+	var out []Entry
+	for len(out) < n {
+		last := -1
+		for i, log := range logs {
+			if len(log) > 0 && (last < 0 || log[len(log)-1].at.After(logs[last][len(logs[last])-1].at)) {
+				last = i
+			}
+		}
+		if last < 0 {
+			break
+		}
+		end := len(logs[last]) - 1
+		out, logs[last] = append(out, logs[last][end].Entry), logs[last][:end]
 	}
-	return out, nil
+	slices.Reverse(out)
+	return out
 }
 
 // lastLeaves reads the last n leaves of a log, from as many files as it takes.

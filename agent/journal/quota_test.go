@@ -225,6 +225,25 @@ func TestTailVerifyAndExportShowWhatIsThere(t *testing.T) {
 	require.FileExists(t, filepath.Join(dir, logOf(t, j, event.Manufacturing).ID+".segments"))
 }
 
+func TestTailKeepsTheOrderOfEachLogWhateverTheirTimesSay(t *testing.T) {
+	j := open(t, options(t))
+	for i := range 3 { // of one time, long before the log's own first leaf
+		mustAppend(t, j, leaves(event.Security, i, 1))
+		mustAppend(t, j, leaves(event.Manufacturing, i, 1))
+	}
+	for _, n := range []int{100, 5} {
+		tail, err := j.Tail(t.Context(), n)
+		require.NoError(t, err)
+		last := map[string]uint64{}
+		for _, e := range tail {
+			before, seen := last[e.Origin]
+			require.True(t, !seen || e.Index == before+1, "%s %d after %d", e.Origin, e.Index, before)
+			last[e.Origin] = e.Index
+		}
+		require.EqualValues(t, logOf(t, j, event.Security).Size-1, last[logOf(t, j, event.Security).Origin], "the newest is in it")
+	}
+}
+
 func TestRefusalsAreOnDiskWithTheFirstCommitThatKnowsOfThem(t *testing.T) {
 	o := options(t, func(o *Options) { o.Quota = 8 << 20 })
 	j := open(t, o)

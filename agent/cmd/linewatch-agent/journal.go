@@ -94,6 +94,9 @@ func (a *app) journalTail() *cobra.Command {
 		for _, l := range lines {
 			fmt.Fprintln(cmd.OutOrStdout(), string(l))
 		}
+		if err == nil && len(lines) == 0 {
+			fmt.Fprintln(cmd.ErrOrStderr(), "the journal holds no event yet: linewatch-agent start (or run) begins to record")
+		}
 		return err
 	}}
 	cmd.Flags().IntVarP(&n, "number", "n", 20, "how many")

@@ -64,6 +64,11 @@ func (s *station) until(what string, is func(agent.Status) bool) {
 
 func TestCommandsOnARunningAndOnAStoppedAgentShowTheSame(t *testing.T) {
 	s := newStation(t).enrolled()
+	code, tail, errOut := s.run("journal", "tail")
+	require.Equal(t, cli.ExitOK, code)
+	require.Empty(t, tail)
+	require.Contains(t, errOut, "no event yet", "an agent that never ran")
+	require.Contains(t, errOut, "linewatch-agent start")
 	log, stop := s.start()
 	s.until("everything is receipted", func(st agent.Status) bool { return st.Forward.Connected && st.Backlog == 0 })
 
