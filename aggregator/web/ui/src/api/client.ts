@@ -67,6 +67,11 @@ export const api = {
     const response = await request(`/events/${id(event)}/proof` + search({ log, index }), { signal })
     return await response.text()
   },
+  /** Everything that an auditor needs but the trust, as linewatch-verify reads it. */
+  async bundle(event: string, log: string, index: number, signal?: AbortSignal): Promise<Blob> {
+    const response = await request(`/events/${id(event)}/bundle` + search({ log, index }), { signal })
+    return await response.blob()
+  },
   log: (log: string, signal?: AbortSignal) => json<LogInfo>(`/logs/${id(log)}`, signal),
   stations: (signal?: AbortSignal) => json<{ stations: StationInfo[] | null }>('/stations', signal),
 }

@@ -58,7 +58,7 @@ export const en = {
     consistentHint: 'This server also gave the keys. Load a trust file with the fingerprint printed when the station was enrolled to anchor it.',
     station: 'Signed by the station’s agent', stationFact: 'Ed25519, key {key}', tree: 'Part of the sealed log', treeFact: '{hashes} hashes lead to root {root}',
     cosigned: 'Log root countersigned by the server', cosignedFact: '{name}, {time}', text: 'Text shown equals the signed text', textFact: '{bytes} bytes', not: 'Not proved: {reason}',
-    took: 'Checked here in {ms} ({crypto}), not by the server.', download: 'Download proof', offline: 'To check it without this server: linewatch-verify --trust FILE {file}',
+    took: 'Checked here in {ms} ({crypto}), not by the server.', download: 'Download proof', bundle: 'Download bundle', anchoredByLedger: 'Unchanged since the station signed it; the ledger in your trust file names its key', offline: 'To check it without this server: linewatch-verify --trust FILE {file}',
     load: 'Load trust file', forget: 'Forget trust file', badTrust: 'This trust file can’t be used: {reason}.', unavailable: 'The proof could not be loaded: {detail}', waiting: 'No proof yet: {detail}',
   },
   around: { title: 'Around it on {station}', failed: 'The neighbours could not be loaded: {detail}', alone: 'Nothing else happened on this station around that time.', this: 'this event' },

@@ -9,7 +9,13 @@ export interface Pin { key?: string; fingerprint?: string }
 export interface KeyRange { key: string; after: number; last: number }
 
 export interface Trust {
+  /** Whose word alone is enough. */
   cosigners: { name: string; key: string }[]
+  /** Who must have seen an aggregator's ledger, and how many of them. */
+  witnesses: { name: string; key: string }[]
+  quorum: number
+  /** Keys of an aggregator's own logs, by instance. */
+  ledgers: Map<string, string[]>
   /** By agent id. */
   stations: Map<string, Pin[]>
   /** By origin; nothing else may sign such a log. */
@@ -23,12 +29,13 @@ const MAX_LINE = 1023 // bytes
 const MAX_LINES = 10_000
 const part = '[a-z0-9._-]+'
 const agent = `(?:_aggregator/${part}|(?!_)${part})`
+const instanceText = new RegExp(`^${part}$`)
 const agentID = new RegExp(`^${agent}$`)
 const originText = new RegExp(`^linewatch/${agent}/${part}/${part}$`)
 
 /** Parses a trust file; a string says which line is wrong and why. One mistake refuses it. */
 export function parseTrust(text: string, name: string): Trust | string {
-  const trust: Trust = { cosigners: [], stations: new Map(), logs: new Map(), name }
+  const trust: Trust = { cosigners: [], witnesses: [], quorum: 0, ledgers: new Map(), stations: new Map(), logs: new Map(), name }
   const lines = text.split('\n')
   if (lines.at(-1) === '') lines.pop()
   for (const [i, line] of lines.entries()) {
@@ -38,7 +45,9 @@ export function parseTrust(text: string, name: string): Trust | string {
     const problem = add(trust, words)
     if (problem) return `line ${i + 1}: ${problem}`
   }
-  return trust.cosigners.length + trust.stations.size + trust.logs.size > 0 ? trust : 'it names no key'
+  trust.quorum ||= trust.witnesses.length
+  if (trust.quorum > trust.witnesses.length) return `the quorum is ${trust.quorum}, but only ${trust.witnesses.length} witnesses are named`
+  return trust.cosigners.length + trust.ledgers.size + trust.stations.size + trust.logs.size > 0 ? trust : 'it names no key'
 }
 
 const isKey = (text: string): boolean => fromBase64(text)?.length === 32
@@ -48,6 +57,23 @@ function add(trust: Trust, words: string[]): string {
   if (kind === 'cosigner' && words.length === 3) {
     if (!isKey(key)) return 'the key is no Ed25519 key in base64'
     trust.cosigners.push({ name, key })
+    return ''
+  }
+  if (kind === 'witness' && words.length === 3) {
+    if (!isKey(key)) return 'the key is no Ed25519 key in base64'
+    if (trust.witnesses.some(w => w.name === name || w.key === key)) return 'a witness with this name or key is there already'
+    trust.witnesses.push({ name, key })
+    return ''
+  }
+  if (kind === 'quorum' && words.length === 2) {
+    if (!/^[1-9][0-9]{0,3}$/.test(name) || trust.quorum) return 'the quorum is no number of witnesses, or a second one'
+    trust.quorum = Number(name)
+    return ''
+  }
+  if (kind === 'ledger' && words.length === 3) {
+    if (!instanceText.test(name)) return `“${name}” is no instance of an aggregator`
+    if (!isKey(key)) return 'the key is no Ed25519 key in base64'
+    trust.ledgers.set(name, [...(trust.ledgers.get(name) ?? []), key])
     return ''
   }
   if (kind === 'station' && words.length === 3) {
@@ -66,7 +92,7 @@ function add(trust: Trust, words: string[]): string {
     trust.logs.set(name, [...(trust.logs.get(name) ?? []), { key, after, last }])
     return ''
   }
-  return 'it should be: cosigner NAME KEY, station AGENT KEY-OR-FINGERPRINT, or log ORIGIN KEY AFTER LAST'
+  return 'it should be: ledger INSTANCE KEY, witness NAME KEY, quorum NUMBER, cosigner NAME KEY, station AGENT KEY-OR-FINGERPRINT, or log ORIGIN KEY AFTER LAST'
 }
 
 export function saveTrust(text: string, name: string): void {

@@ -3,6 +3,7 @@
 
 import type { Json } from '../api/types'
 import { fromBase64, toBase64, toHex, type Bytes } from './bytes'
+import { ledgerHolds } from './bundle'
 import type { Crypto } from './crypto'
 import { cosignedAt, parseCheckpoint, parseNote, parseProof, signedBy, type Checkpoint, type Note, type Proof } from './note'
 import { profileFault } from './profile'
@@ -53,13 +54,17 @@ export interface Shown { leaf?: Json; raw?: string; log: string; index: number }
 
 /** Evidence.anchor when the station's own key is trusted. */
 export const STATION = 'station'
+/** Evidence.anchor when the trusted ledger registered the log with this key. */
+export const LEDGER = 'ledger'
 
 /**
  * Checks a tlog-proof of the event that the page shows.
  * @param shown undefined checks the proof alone
+ * @param registered keys of logs by the trusted ledger, see registeredKeys
  */
 export async function verifyEvent(
   c: Crypto, text: string, shown: Shown | undefined, keys: Keys, trust: Trust | undefined,
+  registered?: Map<string, string>,
 ): Promise<Evidence> {
   const started = performance.now()
   const opened = open(text, keys.origin)
@@ -73,13 +78,20 @@ export async function verifyEvent(
   const pins = pinnedLog ? undefined : trust?.stations.get(agentOf(origin))
   const pinned = station.key && (pinnedLog !== undefined ||
     (pins?.some(p => p.fingerprint === fingerprint || p.key === toBase64(station.key!)) ?? false))
-  const anchor = pinned ? STATION : await trustedCosigner(c, opened, trust)
+  const anchor = pinned ? STATION : await byLedger(c, opened, station.key, trust, registered) || await trustedCosigner(c, opened, trust)
   const whole = checks.every(check => check.ok)
   return {
     verdict: !whole ? 'broken' : anchor ? 'anchored' : 'consistent', anchor: whole ? anchor : '',
     checks, fingerprint, otherKey: pins !== undefined && station.key !== undefined && !pinned,
     crypto: c.name, tookMs: performance.now() - started, signedText: new TextDecoder().decode(opened.proof.leaf),
   }
+}
+
+/** LEDGER when the ledger of the trust file itself signed, or gave this log its key. */
+async function byLedger(c: Crypto, o: Opened, key: Bytes | undefined, trust: Trust | undefined, registered?: Map<string, string>): Promise<string> {
+  if (!trust || !key) return ''
+  if (trust.ledgers.size > 0 && await ledgerHolds(c, o.note, o.checkpoint.origin, trust)) return LEDGER
+  return registered?.get(o.checkpoint.origin) === toBase64(key) ? LEDGER : ''
 }
 
 /** Name of a cosigner of the trust file who confirmed the checkpoint, '' for none. */

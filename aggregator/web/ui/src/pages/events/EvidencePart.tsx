@@ -5,9 +5,10 @@ import { api, ApiError } from '../../api/client'
 import type { Json, StoredEvent } from '../../api/types'
 import { fill, useTexts, type Texts } from '../../i18n'
 import { measure } from '../../i18n/sentence'
+import { parseBundle, registeredKeys } from '../../proof/bundle'
 import { browserCrypto } from '../../proof/crypto'
-import { forgetTrust, loadTrust, parseTrust, saveTrust } from '../../proof/trust'
-import { STATION, verifyEvent, type Check, type Evidence, type Verdict } from '../../proof/verify'
+import { forgetTrust, loadTrust, parseTrust, saveTrust, type Trust } from '../../proof/trust'
+import { LEDGER, STATION, verifyEvent, type Check, type Evidence, type Verdict } from '../../proof/verify'
 import { save } from '../../ui/save'
 import { explain, useWords } from './words'
 
@@ -16,8 +17,18 @@ interface Checked { evidence: Evidence; proof: string }
 async function check(e: StoredEvent, signal: AbortSignal): Promise<Checked> {
   const [proof, log, crypto] = await Promise.all([api.proof(e.leaf.id, e.stored.log, e.stored.index, signal), api.log(e.stored.log, signal), browserCrypto()])
   const shown = { leaf: e.leaf as unknown as Json, raw: e.raw, log: e.stored.log, index: e.stored.index }
-  const evidence = await verifyEvent(crypto, proof, shown, { origin: log.origin, keys: log.keys ?? [], cosigners: log.cosigners ?? [] }, loadTrust())
+  const trust = loadTrust()
+  const registered = trust && trust.ledgers.size > 0 ? await registeredIn(e, trust, signal) : undefined
+  const evidence = await verifyEvent(crypto, proof, shown, { origin: log.origin, keys: log.keys ?? [], cosigners: log.cosigners ?? [] }, trust, registered)
   return { evidence, proof }
+}
+
+/** What the ledger that the trust file pins says of the log's key: it comes with the bundle. */
+async function registeredIn(e: StoredEvent, trust: Trust, signal: AbortSignal) {
+  const crypto = await browserCrypto()
+  const file = await api.bundle(e.leaf.id, e.stored.log, e.stored.index, signal)
+  const entries = await parseBundle(crypto, new Uint8Array(await file.arrayBuffer()))
+  return typeof entries === 'string' ? undefined : await registeredKeys(crypto, entries, trust)
 }
 
 function useEvidence(e: StoredEvent) {
@@ -28,7 +39,7 @@ function useEvidence(e: StoredEvent) {
 }
 
 const verdictText = ({ verdict, anchor }: Evidence, t: Texts): string =>
-  verdict === 'anchored' && anchor !== STATION ? fill(t.evidence.anchoredBy, { name: anchor }) : t.evidence[verdict]
+  verdict === 'anchored' && anchor === LEDGER ? t.evidence.anchoredByLedger : verdict === 'anchored' && anchor !== STATION ? fill(t.evidence.anchoredBy, { name: anchor }) : t.evidence[verdict]
 
 /** The verdict beside the title, where the evidence itself is further down. */
 export function VerdictLine({ e }: { e: StoredEvent }) {
@@ -81,13 +92,29 @@ function Result({ evidence, proof, e }: Checked & { e: StoredEvent }) {
       <ul className="checks" data-verdict={verdict}>{evidence.checks.map(c => <CheckLine key={c.name} c={c} />)}</ul>
       <p className="second small">
         {fill(t.evidence.took, { ms: measure(Math.max(1, Math.round(evidence.tookMs)), 'ms', t.locale), crypto: evidence.crypto })}{' '}
-        <button className="link" onClick={() => save(new Blob([proof], { type: 'text/plain' }), name)}>{t.evidence.download}</button>
+        <button className="link" onClick={() => save(new Blob([proof], { type: 'text/plain' }), name)}>{t.evidence.download}</button>{' '}
+        <BundleButton e={e} />
       </p>
       <p className="second small">{t.evidence.offline.split('{file}')[0]}<span className="mono">{name}</span></p>
       <TrustChoice />
       <SignedText text={evidence.signedText} />
     </>
   )
+}
+
+/** Downloads the bundle of the event: its proof with everything that bears it out. */
+function BundleButton({ e }: { e: StoredEvent }) {
+  const t = useTexts()
+  const [problem, setProblem] = useState('')
+  const get = async () => {
+    try {
+      save(await api.bundle(e.leaf.id, e.stored.log, e.stored.index), `${e.leaf.id}.bundle`)
+      setProblem('')
+    } catch (error) {
+      setProblem(explain(error, t))
+    }
+  }
+  return <><button className="link" onClick={() => void get()}>{t.evidence.bundle}</button>{problem && <span role="alert"> {problem}</span>}</>
 }
 
 function fact(c: Check, t: Texts, time: (ms: number) => string): string {
