@@ -1,13 +1,37 @@
 // Package nearest finds the word that somebody meant when they mistyped it.
 package nearest
 
+import "strings"
+
+// minBeginning is the least length of a beginning that stands for a whole word.
+const minBeginning = 3
+
 // To returns the candidate closest to word, or "" when none is close: at most
-// two edits (a swap of neighbours is one), and fewer than half of the word.
+// two edits (a swap of neighbours is one), and fewer than half of the word; else
+// the only candidate that begins with word (sev: severity).
 func To(word string, candidates []string) string {
 	best, found := 3, ""
 	for _, c := range candidates {
 		if d := distance(word, c); d < best && 2*d < max(len(word), len(c)) {
 			best, found = d, c
+		}
+	}
+	if found == "" && len(word) >= minBeginning {
+		return beginning(word, candidates)
+	}
+	return found
+}
+
+// beginning returns the only candidate that begins with word, "" for none or several.
+func beginning(word string, candidates []string) string {
+	found := ""
+	for _, c := range candidates {
+		switch {
+		case !strings.HasPrefix(c, word) || c == found:
+		case found != "":
+			return ""
+		default:
+			found = c
 		}
 	}
 	return found

@@ -1,6 +1,9 @@
 // The word that somebody meant when they mistyped it; as shared/nearest.
 
-/** Closest candidate: at most two edits, and fewer than half of the word; '' for none. */
+/**
+ * Closest candidate: at most two edits, and fewer than half of the word; else the
+ * only one that begins with the word; '' for none.
+ */
 export function nearest(word: string, candidates: readonly string[]): string {
   let best = 3, found = ''
   for (const c of candidates) {
@@ -10,7 +13,9 @@ export function nearest(word: string, candidates: readonly string[]): string {
       found = c
     }
   }
-  return found
+  if (found || word.length < 3) return found
+  const begin = [...new Set(candidates)].filter(c => c.startsWith(word))
+  return begin.length === 1 ? begin[0]! : ''
 }
 
 /** Restricted Damerau-Levenshtein distance; 3 stands for anything larger. */
