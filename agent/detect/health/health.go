@@ -340,6 +340,6 @@ func alarmState(name string, active bool, since, now time.Time) detect.Finding {
 		sev, data["state"], data["activeMs"] = event.SeverityInfo, "cleared", now.Sub(since).Milliseconds()
 	}
 	return detect.Finding{
-		Type: event.TypeAlarmState, Severity: &sev, Condition: name, Data: data, At: now, Detector: "health", Curve: active && name == "Flatline",
+		Type: event.TypeAlarmState, Severity: &sev, Condition: name, Data: data, At: now, Detector: "health", Curve: active,
 	}
 }

@@ -136,7 +136,7 @@ func (s *States) Tick(now time.Time) (out []detect.Finding) {
 func (s *States) alarm(name string, active bool, now time.Time, fold *limits.Fold) detect.Finding {
 	f := alarmState(name, active, s.since, now)
 	delete(f.Data, "activeMs")
-	f.Detector, f.Curve, f.Data["alarmType"], f.Data["value"] = "states", false, "OffNormalAlarmType", s.now
+	f.Detector, f.Data["alarmType"], f.Data["value"] = "states", "OffNormalAlarmType", s.now
 	if n := fold.Chatter(!active); n > 0 {
 		f.Data["raises"], f.Data["chattering"] = n, active
 	}

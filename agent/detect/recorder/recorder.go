@@ -209,8 +209,13 @@ func (r *Ring) Curve(from, to time.Time, unit string) *event.Curve {
 	return c
 }
 
-// Before returns the curve of the points that lead up to a time.
+// Before returns the curve of the points that lead up to a time: so many before it,
+// or before the last value where that is older.
 func (r *Ring) Before(at time.Time, points int, unit string) *event.Curve {
+	if last := time.Unix(0, (r.next-1)*int64(r.Step())); r.next > r.first && last.Before(at) {
+		points -= min(points/2, int(at.Sub(last)/r.Step()))
+		return r.Curve(last.Add(-time.Duration(points)*r.Step()), at, unit)
+	}
 	return r.Curve(at.Add(-time.Duration(points)*r.Step()), at, unit)
 }
 

@@ -88,7 +88,7 @@ func (s *Signal) unusable(out []Out, problem string, v Value, at time.Time) []Ou
 	}
 	i.problem, i.since, i.count = problem, at, 1
 	return s.tell(out, []detect.Finding{{
-		Type: event.TypeSignalInvalid, Condition: "Invalid", At: at,
+		Type: event.TypeSignalInvalid, Condition: "Invalid", At: at, Curve: true,
 		Data: map[string]any{"problem": problem, "state": "begun", "explanation": s.sentence(problem, v)},
 	}}, "input", at)
 }

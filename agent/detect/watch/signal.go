@@ -220,7 +220,7 @@ func (s *Signal) Take(v Value) (out []Out) {
 	}
 	if fault != "" {
 		s.beat.Came(v.Received.Round(0), v.Received.Round(0))
-		if fault == isText && s.ring == nil {
+		if fault == isText && (s.ring == nil || s.states != nil) {
 			return s.see(out, at, v.Value)
 		}
 		return s.unusable(out, fault, v, at)
@@ -237,7 +237,7 @@ func (s *Signal) Take(v Value) (out []Out) {
 	if s.states != nil {
 		return s.see(out, at, v.Value)
 	}
-	if s.ring == nil {
+	if s.list == nil && s.ring == nil {
 		if _, isBool := v.Value.(bool); isBool {
 			s.discrete()
 			return s.see(out, at, v.Value)
@@ -276,6 +276,12 @@ func (s *Signal) see(out []Out, at time.Time, raw any) []Out {
 		text, s.lastRaw = s.text(raw), raw
 	}
 	s.lastText, s.textAt, s.lastAt = text, at, at
+	if f, ok := numeric(raw); ok {
+		if s.ring == nil {
+			s.ring = recorder.New()
+		}
+		s.ring.Add(at, f)
+	}
 	if s.states == nil {
 		s.discrete()
 	}

@@ -90,8 +90,8 @@ func (s *Signal) addContext(data map[string]any) {
 
 // correlate gives the id that links a finding with its end and its curve.
 func (s *Signal) correlate(f *detect.Finding) string {
-	alarm := f.Type == event.TypeAlarmState
-	if alarm && f.Data["state"] == "cleared" {
+	alarm := f.Type == event.TypeAlarmState || f.Type == event.TypeSignalInvalid
+	if alarm && (f.Data["state"] == "cleared" || f.Data["state"] == "over") {
 		id := s.open[f.Condition]
 		delete(s.open, f.Condition)
 		return id
@@ -144,6 +144,21 @@ func (s *Signal) after(out []Out, now time.Time) []Out {
 	})
 }
 
+// strongest is the curve of the first part of a group that has one; the event says
+// which it is.
+func (st *station) strongest(f *detect.Finding, at time.Time) *event.Curve {
+	parts, _ := f.Data["parts"].([]any)
+	for _, p := range parts {
+		part, _ := p.(map[string]any)
+		name, _ := part["name"].(string)
+		if s := st.byName[name]; s != nil && s.ring != nil {
+			f.Data["curveOf"] = name
+			return s.ring.Before(at, beforePoints, s.of.Unit)
+		}
+	}
+	return nil
+}
+
 // tellStation makes the event of a finding of a station.
 func (w *Watcher) tellStation(out []Out, st *station, p *source.Point, f detect.Finding, at time.Time, depth int) []Out {
 	if f.At.IsZero() {
@@ -166,7 +181,7 @@ func (w *Watcher) tellStation(out []Out, st *station, p *source.Point, f detect.
 	if p != nil {
 		own = &source.Point{Source: p.Source, Kind: p.Kind, Endpoint: p.Endpoint, Station: st.name, Equipment: p.Equipment}
 	}
-	out = append(out, Out{Point: own, Finding: f, At: f.At, Correlation: groupOf(&f)})
+	out = append(out, Out{Point: own, Finding: f, At: f.At, Correlation: groupOf(&f), Curve: st.strongest(&f, at)})
 	for i := range follow {
 		out = w.tellStation(out, st, p, follow[i], at, depth+1)
 	}

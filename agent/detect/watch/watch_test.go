@@ -135,9 +135,11 @@ func TestBadInputIsToldOnceAndPoisonsNothing(t *testing.T) {
 			for s := range 60 {
 				got = append(got, give(w, p, 20+float64(s), 20.0+float64(s%5))...)
 			}
-			require.Len(t, got, 1)
-			require.Equal(t, "over", got[0].Finding.Data["state"])
-			require.EqualValues(t, len(c.values), got[0].Finding.Data["count"])
+			require.Equal(t, "signal.curve", got[0].Finding.Type)
+			require.Len(t, got, 2)
+			require.Equal(t, "over", got[1].Finding.Data["state"])
+			require.Equal(t, got[0].Correlation, got[1].Correlation)
+			require.EqualValues(t, len(c.values), got[1].Finding.Data["count"])
 			require.Equal(t, 20.0+59%5, w.signals[key{"uns", "a/b/c", "t"}].last)
 		})
 	}
@@ -159,8 +161,8 @@ func TestTimeRunningBackwardsIsToldAndAClockThatWasSetBackIsFollowed(t *testing.
 	for s := 101; s < 200; s++ { // the clock of the source is an hour behind now
 		got = append(got, take(float64(s), float64(s)-3600, 20+float64(s%4))...)
 	}
-	require.Equal(t, []string{"signal.invalid time_backwards over", "time.drift"}, types(got))
-	require.EqualValues(t, -3600_000, got[1].Finding.Data["offsetMs"])
+	require.Equal(t, []string{"signal.curve", "signal.invalid time_backwards over", "time.drift"}, types(got))
+	require.EqualValues(t, -3600_000, got[2].Finding.Data["offsetMs"])
 	require.True(t, w.signals[key{"uns", "a/b/c", "t"}].lastAt.Equal(at(199)))
 }
 

@@ -21,7 +21,7 @@ export function CurvePart({ e }: { e: StoredEvent }) {
   const young = Date.now() - Date.parse(e.stored.at) < afterWithin
   const after = useQuery({
     queryKey: ['curve-after', link], enabled: !!link, staleTime: 60_000,
-    queryFn: ({ signal }) => api.events({ q: `correlation:${link} type:signal.curve`, limit: 1 }, signal),
+    queryFn: ({ signal }) => api.events({ q: `correlation:${link} type:signal.curve`, limit: 20 }, signal),
     refetchInterval: q => young && !q.state.data?.events?.length ? 5000 : false,
   })
   if (!leaf.curve) return null
