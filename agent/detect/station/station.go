@@ -207,6 +207,14 @@ func (w *Watch) Event(e detect.Event) []detect.Finding {
 		if state != "cleared" {
 			w.take(part{kind: stop, name: named(e), typ: e.Type, condition: code, at: e.At, text: faultText(e, code), count: 1})
 		}
+	case event.TypeAlarmState: // an alarm of the equipment itself
+		if state := strings.ToLower(field(e, "state")); strings.HasPrefix(state, "active") || state == "unacknowledged" {
+			name := field(e, "source")
+			if name == "" {
+				name = named(e)
+			}
+			w.take(part{kind: limit, name: name, typ: e.Type, condition: field(e, "condition"), at: e.At, text: alarmText(e, name), count: 1})
+		}
 	case event.TypeQualityCheck:
 		if failed(field(e, "result")) {
 			w.take(part{
@@ -216,6 +224,13 @@ func (w *Watch) Event(e detect.Event) []detect.Finding {
 		}
 	}
 	return nil
+}
+
+func alarmText(e detect.Event, name string) string {
+	if text := field(e, "message"); text != "" {
+		return name + ": " + text
+	}
+	return strings.TrimSpace(name + ": alarm " + field(e, "condition"))
 }
 
 func faultText(e detect.Event, code string) string {
@@ -260,8 +275,11 @@ func field(e detect.Event, name string) string {
 
 // state follows what the station's machines do.
 func (w *Watch) state(e detect.Event) {
-	status, equipment := strings.ToLower(field(e, "status")), named(e)
+	status, equipment := field(e, "status"), named(e)
 	if status == "" {
+		status = field(e, "state") // as PackML says it
+	}
+	if status = strings.ToLower(status); status == "" {
 		return
 	}
 	delete(w.waiting, equipment)

@@ -130,6 +130,10 @@ func TestNoveltyAlertsTogetherWithWhatIsKnown(t *testing.T) {
 			g.found("oil.temperature", event.TypeSignalForecast, 0, map[string]any{"state": "expected"})
 		}},
 		{"a control chart", "(control chart)", func(g *rig) { g.found("", event.TypeQualityTrend, 3, map[string]any{"characteristic": "seal.width"}) }},
+		{"an alarm of the equipment", "(limit)", func(g *rig) {
+			g.event(event.TypeAlarmState, "press", `{"source":"hydraulics","condition":"OilLow","state":"active","severity":700,"message":"oil is low"}`)
+		}},
+		{"a stop in PackML's words", "(stop)", func(g *rig) { g.event(event.TypeEquipmentStatus, "press", `{"state":"Aborted"}`) }},
 		{"a stop", "(stop)", func(g *rig) { g.event(event.TypeEquipmentStatus, "press", `{"status":"fault","previous":"running"}`) }},
 		{"a fault", "(stop)", func(g *rig) {
 			g.event(event.TypeEquipmentFault, "press", `{"code":"F12","text":"no air","state":"active"}`)
@@ -371,6 +375,29 @@ func FuzzStation(f *testing.F) {
 			if err := New(settings(t), here, nil).Restore(s); err != nil {
 				t.Fatalf("%v: %s", err, s)
 			}
+		}
+	})
+}
+
+func FuzzRestore(f *testing.F) {
+	g := newRig(f, settings(f))
+	g.novel("a")
+	g.event(event.TypeEquipmentStatus, "press", `{"status":"blocked"}`)
+	g.pass(time.Minute)
+	f.Add(g.w.Save())
+	f.Add([]byte(`{"format":1,"budget":{"threshold":2,"told":2,"alerts":[-1,9e18]},"marks":{"x":null}}`))
+	f.Fuzz(func(t *testing.T, state []byte) {
+		g := newRig(t, settings(t))
+		if g.w.Restore(state) != nil {
+			return
+		}
+		for range 4 {
+			g.novel("a")
+			g.novel("b")
+			g.pass(30 * time.Second)
+		}
+		if s := g.w.Save(); New(settings(t), here, nil).Restore(s) != nil {
+			t.Fatalf("what was saved can't be restored: %s", s)
 		}
 	})
 }
