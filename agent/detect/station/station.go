@@ -208,7 +208,7 @@ func (w *Watch) Event(e detect.Event) []detect.Finding {
 			w.take(part{kind: stop, name: named(e), typ: e.Type, condition: code, at: e.At, text: faultText(e, code), count: 1})
 		}
 	case event.TypeAlarmState: // an alarm of the equipment itself
-		if state := strings.ToLower(field(e, "state")); strings.HasPrefix(state, "active") || state == "unacknowledged" {
+		if field(e, "state") == "active" && field(e, "refresh") != "true" { // a refresh tells what stood before
 			name := field(e, "source")
 			if name == "" {
 				name = named(e)

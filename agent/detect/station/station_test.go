@@ -168,6 +168,15 @@ func TestWhatIsKnownAlertsByItselfAndIsOnlyGrouped(t *testing.T) {
 	require.Equal(t, 2, list[0].Data["count"])
 }
 
+func TestAlarmsThatStoodBeforeAreNoNews(t *testing.T) {
+	g := newRig(t, settings(t))
+	g.novel("press.force")
+	g.event(event.TypeAlarmState, "press", `{"source":"hydraulics","condition":"OilLow","state":"active","refresh":true}`)
+	g.event(event.TypeAlarmState, "press", `{"source":"hydraulics","condition":"OilHot","state":"cleared"}`)
+	g.pass(time.Minute)
+	require.Empty(t, g.groups())
+}
+
 func TestNoveltyThatLastsMayAlertByItself(t *testing.T) {
 	g := newRig(t, settings(t))
 	for range 3 {
