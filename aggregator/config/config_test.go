@@ -16,6 +16,8 @@ func TestWhatIsWrittenIsReadBack(t *testing.T) {
 	out, err := Parse("a.yaml", Write(in), "/x")
 	require.NoError(t, err)
 	in.Dir, in.Log.Level = "/x", "info"
+	in.Vault = Vault{Root: "file", Credential: "linewatch-vault-root"} // defaults
+	in.Vault = Vault{Root: "file", Credential: "linewatch-vault-root"}
 	require.Equal(t, in, out)
 }
 
