@@ -125,19 +125,16 @@ func (m *Model) fields(c *codec) {
 func (g *grid) fields(c *codec) {
 	g.value.fields(c)
 	g.context.fields(c)
+	g.prepare()
 	c.f32(&g.rate)
 	c.u8(&g.row, &g.level)
 	for i := range generations {
-		c.u32s(&g.cells[i])
-		for k := range g.visits[i] {
-			c.u8(&g.visits[i][k])
+		for k := range g.cells {
+			c.u32(&g.cells[k][i])
 		}
-	}
-}
-
-func (c *codec) u32s(list *[levels]uint32) {
-	for i := range list {
-		c.u32(&list[i])
+		for k := range g.visits {
+			c.u8(&g.visits[k][i])
+		}
 	}
 }
 

@@ -46,10 +46,12 @@ func (s *scale) at(level int) float64 { return s.low + float64(level)*s.width }
 // levels of the value were ever reached at each level of the context. It keeps two
 // generations: 0 is judged by, 1 takes its place when it is full. Both learn.
 type grid struct {
-	cells          [generations][levels]uint32 // by level of the context: one bit per level of the value
-	visits         [generations][levels]uint8  // of the context's level, up to 255
+	cells          [levels][generations]uint32 // by level of the context: one bit per level of the value
+	visits         [levels][generations]uint8  // of the context's level, up to 255
 	held           *[levels]uint32             // cells that are new since an episode began
 	value, context scale
+	perValue       float64 // 1/width
+	perContext     float64
 	rate           float32 // share of steps that were new here, running
 	row, level     uint8   // of the last step
 	fresh          bool    // the last step was new here
@@ -57,17 +59,22 @@ type grid struct {
 
 // place finds the cell of a step.
 func (g *grid) place(value, context float64) {
-	if l := (value - g.value.low) / g.value.width; l >= 0 && l < levels {
+	if l := (value - g.value.low) * g.perValue; l >= 0 && l < levels {
 		g.level = uint8(l)
 	} else {
 		g.level = uint8(g.value.fit(value, g.mergeValues))
+		g.prepare()
 	}
-	if l := (context - g.context.low) / g.context.width; l >= 0 && l < levels {
+	if l := (context - g.context.low) * g.perContext; l >= 0 && l < levels {
 		g.row = uint8(l)
 	} else {
 		g.row = uint8(g.context.fit(context, g.mergeContexts))
+		g.prepare()
 	}
 }
+
+// prepare keeps what saves divisions, after a change of the scales.
+func (g *grid) prepare() { g.perValue, g.perContext = 1/g.value.width, 1/g.context.width }
 
 // near is the mask of the step's level and its neighbours.
 func (g *grid) near() uint32 {
@@ -78,23 +85,24 @@ func (g *grid) near() uint32 {
 // novelty of the placed step: 0 when it or a neighbour was reached before, else up to 1,
 // less where the context was seldom visited.
 func (g *grid) novelty() float64 {
-	if g.cells[0][g.row]&g.near() != 0 {
+	if g.cells[g.row][0]&g.near() != 0 {
 		return 0
 	}
-	return min(1, float64(g.visits[0][g.row])/fullRow)
+	return min(1, float64(g.visits[g.row][0])/fullRow)
 }
 
 // learn takes the placed step in; visit says whether it counts as a visit of its
 // context too.
 func (g *grid) learn(visit bool) {
 	m := uint32(1) << g.level
-	if g.held != nil && g.cells[0][g.row]&m == 0 {
+	if g.held != nil && g.cells[g.row][0]&m == 0 {
 		g.held[g.row] |= m
 	}
+	cells, visits := &g.cells[g.row], &g.visits[g.row]
 	for i := range generations {
-		g.cells[i][g.row] |= m
-		if visit && g.visits[i][g.row] < math.MaxUint8 {
-			g.visits[i][g.row]++
+		cells[i] |= m
+		if visit && visits[i] < math.MaxUint8 {
+			visits[i]++
 		}
 	}
 }
@@ -102,7 +110,7 @@ func (g *grid) learn(visit bool) {
 // still reports whether the placed step would be new without what was learnt since the
 // episode began.
 func (g *grid) still() bool {
-	return g.held != nil && g.visits[0][g.row] >= fullRow && g.cells[0][g.row]&^g.held[g.row]&g.near() == 0
+	return g.held != nil && g.visits[g.row][0] >= fullRow && g.cells[g.row][0]&^g.held[g.row]&g.near() == 0
 }
 
 // weight is how much a novelty of this grid says: more, the rarer they are here.
@@ -110,14 +118,16 @@ func (g *grid) weight() float64 { return -math.Log10(max(float64(g.rate), rarest
 
 // age puts the younger generation in the place of the older one.
 func (g *grid) age() {
-	g.cells[0], g.visits[0] = g.cells[1], g.visits[1]
-	g.cells[1], g.visits[1] = [levels]uint32{}, [levels]uint8{}
+	for k := range levels {
+		g.cells[k][0], g.cells[k][1] = g.cells[k][1], 0
+		g.visits[k][0], g.visits[k][1] = g.visits[k][1], 0
+	}
 }
 
 // known gives the range of values that was reached at the placed step's context, the
 // step itself not counted.
 func (g *grid) known() (low, high float64, ok bool) {
-	cells := g.cells[0][g.row] &^ (1 << g.level)
+	cells := g.cells[g.row][0] &^ (1 << g.level)
 	if cells == 0 {
 		return 0, 0, false
 	}
@@ -132,49 +142,50 @@ func (g *grid) known() (low, high float64, ok bool) {
 }
 
 func (g *grid) mergeValues(up bool) {
-	for i := range generations {
-		squeezeAll(&g.cells[i], up)
+	for k := range g.cells {
+		for i, b := range g.cells[k] {
+			g.cells[k][i] = squeeze(b, up)
+		}
 	}
 	if g.held != nil {
-		squeezeAll(g.held, up)
+		for k, b := range g.held {
+			g.held[k] = squeeze(b, up)
+		}
 	}
 }
 
-func squeezeAll(rows *[levels]uint32, up bool) {
-	for i, b := range rows {
-		b = (b | b>>1) & 0x55555555
-		b = (b | b>>1) & 0x33333333
-		b = (b | b>>2) & 0x0f0f0f0f
-		b = (b | b>>4) & 0x00ff00ff
-		b = (b | b>>8) & 0x0000ffff
-		if up {
-			b <<= levels / 2
-		}
-		rows[i] = b
+// squeeze joins neighbouring bits.
+func squeeze(b uint32, up bool) uint32 {
+	b = (b | b>>1) & 0x55555555
+	b = (b | b>>1) & 0x33333333
+	b = (b | b>>2) & 0x0f0f0f0f
+	b = (b | b>>4) & 0x00ff00ff
+	b = (b | b>>8) & 0x0000ffff
+	if up {
+		b <<= levels / 2
 	}
+	return b
 }
 
 func (g *grid) mergeContexts(up bool) {
-	for i := range generations {
-		mergeRows(&g.cells[i], up)
-		var visits [levels]uint8
-		for k := range levels / 2 {
-			sum := uint(g.visits[i][2*k]) + uint(g.visits[i][2*k+1])
-			visits[half(k, up)] = uint8(min(sum, math.MaxUint8))
-		}
-		g.visits[i] = visits
-	}
-	if g.held != nil {
-		mergeRows(g.held, up)
-	}
-}
-
-func mergeRows(rows *[levels]uint32, up bool) {
-	var merged [levels]uint32
+	var cells [levels][generations]uint32
+	var visits [levels][generations]uint8
 	for k := range levels / 2 {
-		merged[half(k, up)] = rows[2*k] | rows[2*k+1]
+		to := half(k, up)
+		for i := range generations {
+			cells[to][i] = g.cells[2*k][i] | g.cells[2*k+1][i]
+			sum := uint(g.visits[2*k][i]) + uint(g.visits[2*k+1][i])
+			visits[to][i] = uint8(min(sum, math.MaxUint8))
+		}
 	}
-	*rows = merged
+	g.cells, g.visits = cells, visits
+	if g.held != nil {
+		var held [levels]uint32
+		for k := range levels / 2 {
+			held[half(k, up)] = g.held[2*k] | g.held[2*k+1]
+		}
+		*g.held = held
+	}
 }
 
 func half(k int, up bool) int {

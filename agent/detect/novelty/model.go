@@ -186,7 +186,7 @@ func (m *Model) look(k int, visit bool) float64 {
 		if m.paused {
 			continue
 		}
-		g.rate += (float32(s) - g.rate) / rateSteps
+		g.rate += (float32(s) - g.rate) * (1.0 / rateSteps)
 		if k == kindPhase { // a visit is one cycle, however long it stays
 			visit = g.row != before
 		}
@@ -195,7 +195,7 @@ func (m *Model) look(k int, visit bool) float64 {
 	return sum / float64(len(grids))
 }
 
-// visitsHour is true once in five minutes: steps of ten seconds would make an hour well
+// visitsHour is true once in half an hour: steps of ten seconds would make an hour well
 // known on its first day.
 func (m *Model) visitsHour(at int64) bool {
 	if float64(at-m.hourSeen)/1e9 < hourVisit*0.95 && at >= m.hourSeen {
@@ -220,7 +220,7 @@ func (m *Model) warm() {
 		m.grids[k] = m.make(k, &low, &high)
 	}
 	m.replay(func(i int) {
-		// Hours are counted every five minutes, see visitsHour.
+		// Hours are counted by time, see visitsHour.
 		visit := int(float64(i+1)*m.length/hourVisit) > int(float64(i)*m.length/hourVisit)
 		for k := range alwaysThere {
 			m.look(k, visit || views[k].context != fHour)
@@ -278,6 +278,7 @@ func (m *Model) make(k int, low, high *vector) []grid {
 			value:   m.scale(int(v.value), low[v.value], high[v.value]),
 			context: m.scale(int(v.context), low[v.context], high[v.context]),
 		}
+		grids[i].prepare()
 	}
 	return grids
 }
@@ -359,7 +360,7 @@ func (m *Model) forget(row int) {
 	for i := range m.grids[kindSituation] {
 		g := &m.grids[kindSituation][i]
 		for k := range generations {
-			g.cells[k][row], g.visits[k][row] = 0, 0
+			g.cells[row][k], g.visits[row][k] = 0, 0
 		}
 	}
 }
@@ -370,7 +371,7 @@ func (m *Model) situationRange() (low, high float64, ok bool) {
 		return 0, 0, false
 	}
 	g := &m.grids[kindSituation][0]
-	if g.visits[0][g.row] < math.MaxUint8 {
+	if g.visits[g.row][0] < math.MaxUint8 {
 		return 0, 0, false
 	}
 	return g.known()
