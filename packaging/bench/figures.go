@@ -23,6 +23,7 @@ func Figures() []Figure {
 	all = append(all, agentFigures()...)
 	all = append(all, journalFigures()...)
 	all = append(all, detectionFigures()...)
+	all = append(all, noveltyFigures()...)
 	all = append(all, chartFigures()...)
 	return append(all, aggregatorFigures()...)
 }
