@@ -4,9 +4,10 @@
 
 import { concat, equal, fromBase64, toHex, utf8, type Bytes } from './bytes'
 import type { Crypto } from './crypto'
-import { cosignedAt, parseCheckpoint, parseNote, parseProof, signedBy, type Note } from './note'
+import { parseCheckpoint, parseNote, parseProof } from './note'
 import { leafHash, rootOf } from './tree'
 import type { Trust } from './trust'
+import { ledgerHolds } from './verify'
 
 export interface Entry { kind: string; words: string[]; body: string }
 
@@ -48,21 +49,6 @@ export async function parseBundle(c: Crypto, data: Bytes): Promise<Entry[] | str
     entries.push({ kind, words, body: text.decode(data.subarray(at, at + length)) })
     at += length + 1
   }
-}
-
-/** True when the trust file pins this aggregator's ledger key and enough of its witnesses confirmed the note. */
-export async function ledgerHolds(c: Crypto, note: Note, origin: string, trust: Trust): Promise<boolean> {
-  const instance = /^linewatch\/_aggregator\/([^/]+)\//.exec(origin)?.[1]
-  let signed = false
-  for (const key of (instance && trust.ledgers.get(instance)) || []) {
-    const found = await signedBy(c, note, origin, fromBase64(key)!)
-    if (found === 'bad') return false
-    signed ||= found === 'good'
-  }
-  if (!signed) return false
-  let seen = 0
-  for (const w of trust.witnesses) if (await cosignedAt(c, note, w.name, fromBase64(w.key)!) !== undefined) seen++
-  return seen >= trust.quorum
 }
 
 /** The first key of each log that an anchored ledger registered, base64 by origin. */

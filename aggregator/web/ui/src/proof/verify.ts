@@ -3,7 +3,6 @@
 
 import type { Json } from '../api/types'
 import { fromBase64, toBase64, toHex, type Bytes } from './bytes'
-import { ledgerHolds } from './bundle'
 import type { Crypto } from './crypto'
 import { cosignedAt, parseCheckpoint, parseNote, parseProof, signedBy, type Checkpoint, type Note, type Proof } from './note'
 import { profileFault } from './profile'
@@ -85,6 +84,21 @@ export async function verifyEvent(
     checks, fingerprint, otherKey: pins !== undefined && station.key !== undefined && !pinned,
     crypto: c.name, tookMs: performance.now() - started, signedText: new TextDecoder().decode(opened.proof.leaf),
   }
+}
+
+/** True when the trust file pins this aggregator's ledger key and enough of its witnesses confirmed the note. */
+export async function ledgerHolds(c: Crypto, note: Note, origin: string, trust: Trust): Promise<boolean> {
+  const instance = /^linewatch\/_aggregator\/([^/]+)\//.exec(origin)?.[1]
+  let signed = false
+  for (const key of (instance && trust.ledgers.get(instance)) || []) {
+    const found = await signedBy(c, note, origin, fromBase64(key)!)
+    if (found === 'bad') return false
+    signed ||= found === 'good'
+  }
+  if (!signed) return false
+  let seen = 0
+  for (const w of trust.witnesses) if (await cosignedAt(c, note, w.name, fromBase64(w.key)!) !== undefined) seen++
+  return seen >= trust.quorum
 }
 
 /** LEDGER when the ledger of the trust file itself signed, or gave this log its key. */

@@ -5,7 +5,6 @@ import { api, ApiError } from '../../api/client'
 import type { Json, StoredEvent } from '../../api/types'
 import { fill, useTexts, type Texts } from '../../i18n'
 import { measure } from '../../i18n/sentence'
-import { parseBundle, registeredKeys } from '../../proof/bundle'
 import { browserCrypto } from '../../proof/crypto'
 import { forgetTrust, loadTrust, parseTrust, saveTrust, type Trust } from '../../proof/trust'
 import { LEDGER, STATION, verifyEvent, type Check, type Evidence, type Verdict } from '../../proof/verify'
@@ -25,7 +24,7 @@ async function check(e: StoredEvent, signal: AbortSignal): Promise<Checked> {
 
 /** What the ledger that the trust file pins says of the log's key: it comes with the bundle. */
 async function registeredIn(e: StoredEvent, trust: Trust, signal: AbortSignal) {
-  const crypto = await browserCrypto()
+  const [crypto, { parseBundle, registeredKeys }] = await Promise.all([browserCrypto(), import('../../proof/bundle')])
   const file = await api.bundle(e.leaf.id, e.stored.log, e.stored.index, signal)
   const entries = await parseBundle(crypto, new Uint8Array(await file.arrayBuffer()))
   return typeof entries === 'string' ? undefined : await registeredKeys(crypto, entries, trust)
