@@ -84,6 +84,18 @@ func (id *Identity) Retry(station, tokenText string) error {
 	return nil
 }
 
+// Again asks for admission anew, with a new token and under the same identity: for
+// an aggregator that was restored from a backup older than the first enrolment.
+func (id *Identity) Again(station, tokenText string) error {
+	if strings.TrimSpace(tokenText) == "" {
+		return errors.New("enrol: a new token is needed")
+	}
+	id.keys.Lock()
+	id.Pending, id.Reason = true, "the aggregator does not know this agent any more"
+	id.keys.Unlock()
+	return id.Retry(station, tokenText)
+}
+
 func create(dir string, st State) (*Identity, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("enrol: %w", err)

@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -90,4 +91,32 @@ func (p *Plant) logSizes() map[string]uint64 {
 		sizes[log.Origin] = log.Size
 	}
 	return sizes
+}
+
+// TestAnAgentThatTheBackupDoesNotKnowIsEnrolledAgainAndNothingOfItIsLost: a station
+// that was enrolled after the backup is a stranger to the restored aggregator; a new
+// token is enough, its identity, logs and events come along.
+func TestAnAgentThatTheBackupDoesNotKnowIsEnrolledAgainAndNothingOfItIsLost(t *testing.T) {
+	t.Parallel()
+	broker := peertest.Mosquitto(t, peertest.MosquittoConfig{Text: "max_queued_messages 100000"})
+	p := New(t, Options{})
+	backup := filepath.Join(p.Dir, "yesterday")
+	p.Command("backup", "--out", backup)
+	s := p.Station("st07", CountSource(broker.URL))
+	s.Start()
+	id := s.AgentID()
+	Flood(t, broker.URL, 0, 500, 1000, nil)
+	p.WaitCounted(s.Name, 500)
+	require.Equal(t, 0, p.Aggregator().Stop(t))
+	p.Command("restore", "--from", backup)
+	p.API.Token = strings.TrimSpace(p.Command("token", "api", "--role", "auditor", "--name", "again"))
+	p.StartAggregator()
+	Flood(t, broker.URL, 500, 800, 1000, nil)
+	require.Equal(t, 0, s.Agent().Stop(t))
+	s.Enrol(p.EnrolToken(), "--again")
+	s.Start()
+	require.Len(t, p.WaitCounted(s.Name, 800), 800)
+	require.Equal(t, id, s.AgentID(), "the station keeps its identity")
+	s.Idle()
+	require.Contains(t, p.Command("verify"), "everything agrees")
 }

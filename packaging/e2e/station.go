@@ -73,11 +73,11 @@ func (s *Station) Data() string { return filepath.Join(s.Dir, "data") }
 func (s *Station) LogFile() string { return filepath.Join(s.Dir, "agent.log") }
 
 // Enrol enrols the agent with a token.
-func (s *Station) Enrol(token string) string {
+func (s *Station) Enrol(token string, more ...string) string {
 	s.t.Helper()
 	file := filepath.Join(s.Dir, "token")
 	require.NoError(s.t, os.WriteFile(file, []byte(token+"\n"), 0o600))
-	return s.Command("enrol", "--token-file", file)
+	return s.Command(append([]string{"enrol", "--token-file", file}, more...)...)
 }
 
 // Command runs the agent's command line and returns its standard output.

@@ -22,6 +22,7 @@ import (
 func (a *app) enrolCommand() *cobra.Command {
 	var tokenFile, replace string
 	var wait time.Duration
+	var again bool
 	cmd := &cobra.Command{
 		Use: "enrol --token-file FILE", Short: "Make this station's keys and ask the aggregator for admission", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -39,6 +40,8 @@ func (a *app) enrolCommand() *cobra.Command {
 			case err != nil:
 			case id.Pending:
 				err = retry(cmd, id, cfg, tokenFile)
+			case again:
+				err = a.again(cmd, id, cfg, tokenFile)
 			case !a.json:
 				fmt.Fprintln(cmd.OutOrStdout(), "enrolled already; no token was used")
 			}
@@ -51,6 +54,7 @@ func (a *app) enrolCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&tokenFile, "token-file", "", "file with the token (- for standard input)")
 	cmd.Flags().StringVar(&replace, "replace", "", "why this station needs a new identity in place of the one that it has (\"key compromised\")")
+	cmd.Flags().BoolVar(&again, "again", false, "with a new token, under the same identity: the aggregator was restored from a backup that does not know this station")
 	cmd.Flags().DurationVar(&wait, "wait", 0, "how long to wait for a person's approval")
 	return cmd
 }
@@ -90,6 +94,18 @@ func retry(cmd *cobra.Command, id *enrol.Identity, cfg config.Config, tokenFile 
 		}
 	}
 	return id.Retry(cfg.Station, token)
+}
+
+// again asks anew under the identity that the station has.
+func (a *app) again(cmd *cobra.Command, id *enrol.Identity, cfg config.Config, tokenFile string) error {
+	if _, err := a.unsent(cmd.Context(), cfg); errors.Is(err, journal.ErrLocked) {
+		return errors.New("the agent is running with " + cfg.DataDir + "; stop it first: linewatch-agent stop")
+	}
+	token, err := cli.Secret("enrolment token", tokenFile, cmd.InOrStdin(), cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	return id.Again(cfg.Station, token)
 }
 
 func (a *app) create(cmd *cobra.Command, cfg config.Config, tokenFile string) (*enrol.Identity, error) {
