@@ -285,7 +285,7 @@ func (a *Agent) forward(ctx context.Context) error {
 	a.trust.connect(client, a.urls())
 	f := forward.New(forward.Options{
 		Journal: a.journal, Client: client, URLs: a.urls(), Identity: a.trust, AgentID: id.AgentID, Station: a.cfg.Station,
-		Version: version.String(), Sources: a.health, Logger: a.log,
+		Version: version.String(), Sources: a.health, Logger: a.log, Destroyed: a.trust.destroyed,
 	})
 	a.mu.Lock()
 	a.forwarder = f

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -71,7 +72,7 @@ func (s *sealing) setRecipient(text string) error {
 
 // takeSealing follows what an answer says of sealing: another key to seal for, a
 // newer list of destroyed keys.
-func (t *trust) takeSealing(ctx context.Context, key string, d wire.Destroyed) error {
+func (t *trust) takeSealing(ctx context.Context, key string, d wire.Destroyed, send bool) error {
 	s := t.sealing
 	if s == nil {
 		return nil
@@ -88,10 +89,13 @@ func (t *trust) takeSealing(ctx context.Context, key string, d wire.Destroyed) e
 			return err
 		}
 	}
-	if d.Number <= s.list.Number {
-		return nil
+	switch {
+	case d.Number > s.list.Number:
+		return t.takeDestroyed(ctx)
+	case send && s.list.Number > 0:
+		return t.sendDestroyed(ctx)
 	}
-	return t.takeDestroyed(ctx)
+	return nil
 }
 
 // takeDestroyed fetches the list, checks its signature, and drops what is on it.
@@ -124,9 +128,57 @@ func (t *trust) takeDestroyed(ctx context.Context) error {
 	if err := t.id.SaveDestroyed(note); err != nil {
 		return err
 	}
+	t.mu.Lock()
 	s.list = list
+	t.mu.Unlock()
 	t.log.Info("data keys destroyed by the aggregator are dropped", "list", list.Number, "keys", len(news))
 	return nil
+}
+
+// destroyed names the list that is held.
+func (t *trust) destroyed() wire.Destroyed {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.sealing == nil {
+		return wire.Destroyed{}
+	}
+	return wire.Destroyed{Number: t.sealing.list.Number, Hash: t.sealing.list.Hash()}
+}
+
+// sendDestroyed hands the list to an aggregator that forgot it: a backup from
+// before an erasure was put back there.
+func (t *trust) sendDestroyed(ctx context.Context) error {
+	note, err := t.id.Destroyed()
+	if err != nil || note == nil {
+		return err
+	}
+	t.mu.Lock()
+	client, urls := t.client, t.urls
+	t.mu.Unlock()
+	if client == nil {
+		return errors.New("list of destroyed data keys: not connected")
+	}
+	ctx, cancel := context.WithTimeout(ctx, listLimit)
+	defer cancel()
+	var errs []error
+	for _, u := range urls {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(u, "/")+wire.PathDestroyed, bytes.NewReader(note))
+		if err != nil {
+			return err
+		}
+		res, err := client.Do(req)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		res.Body.Close()
+		if res.StatusCode == http.StatusNoContent {
+			t.log.Warn("the aggregator had forgotten destroyed data keys and was told", "list", t.destroyed().Number)
+			return nil
+		}
+		errs = append(errs, fmt.Errorf("%s answers %s", u, res.Status))
+	}
+	return errors.Join(errs...)
 }
 
 // fetchList asks the aggregators in turn.

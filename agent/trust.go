@@ -163,7 +163,7 @@ func (t *trust) TakeStatus(ctx context.Context, answer wire.StatusResponse) erro
 			return fmt.Errorf("keep pseudonym keys: %w", err)
 		}
 	}
-	sealed := t.takeSealing(ctx, answer.Sealing, answer.Destroyed)
+	sealed := t.takeSealing(ctx, answer.Sealing, answer.Destroyed, answer.SendDestroyed)
 	t.mu.Lock()
 	renewer := t.renewer
 	t.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -77,6 +78,9 @@ func (a *Aggregator) newVault(ctx context.Context, dir string, root vault.Root) 
 // projector makes rows with their entries of the blind index.
 func (a *Aggregator) projector() store.Projector { return a.Vault.Projector(project.Project) }
 
+// maxList bounds a list of destroyed keys that an agent hands in.
+const maxList = 300 << 20
+
 // listPart serves the list of destroyed data keys to admitted agents.
 type listPart struct{ a *Aggregator }
 
@@ -88,6 +92,27 @@ func (p listPart) Register(mux *http.ServeMux) {
 			return
 		}
 		p.a.Vault.ServeList(w, r)
+	})
+	// An agent remembers what a restored aggregator forgot; only a list that was
+	// signed here counts, and nothing ever comes off it.
+	mux.HandleFunc("POST "+wire.PathDestroyed, func(w http.ResponseWriter, r *http.Request) {
+		if _, err := p.a.Enrol.Identify(r); err != nil {
+			http.Error(w, "identity not accepted", http.StatusForbidden)
+			return
+		}
+		note, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxList))
+		if err == nil {
+			err = p.a.Vault.Adopt(note)
+		}
+		if err == nil {
+			_, err = p.a.Vault.Reapply(r.Context())
+		}
+		if err != nil {
+			p.a.log.Warn("list of destroyed keys not taken from an agent", "error", err)
+			http.Error(w, "list not taken", http.StatusUnprocessableEntity)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
 	})
 }
 

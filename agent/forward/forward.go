@@ -37,6 +37,8 @@ type Options struct {
 	AgentID  string
 	Station  string
 	Version  string
+	// Destroyed names the newest list of destroyed data keys that is held; nil: none.
+	Destroyed func() wire.Destroyed
 	// Sources is the state of the sources for the status call, JSON; may be nil.
 	Sources func() []byte
 
@@ -263,6 +265,9 @@ func (f *Forwarder) status(ctx context.Context) error {
 	}
 	for class, n := range f.o.Journal.Refused() {
 		body.Refused[string(class)] = n
+	}
+	if f.o.Destroyed != nil {
+		body.Destroyed = f.o.Destroyed()
 	}
 	if f.o.Sources != nil {
 		body.Sources = f.o.Sources()

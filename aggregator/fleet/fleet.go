@@ -126,6 +126,7 @@ func (f *Fleet) handle(w http.ResponseWriter, r *http.Request) {
 	}
 	f.take(r.Context(), a, st, arrived, r.RemoteAddr)
 	answer, err := f.answer(a)
+	answer.SendDestroyed = st.Destroyed.Number > answer.Destroyed.Number
 	if err != nil {
 		f.log.Warn("status not answered", slog.String("agent", a.ID), slog.Any("error", err))
 		problem(w, http.StatusServiceUnavailable, "not available", "")

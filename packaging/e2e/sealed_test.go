@@ -252,6 +252,7 @@ func TestErasedStaysErased(t *testing.T) {
 	require.Contains(t, blobs(t, s.Data()), key)
 	backup := filepath.Join(p.Dir, "yesterday")
 	p.Command("backup", "--out", backup)
+	p.Command("keys", "vault", "backup", "--out", filepath.Join(p.Dir, "vault.yesterday"))
 	Publish(t, client, "plant/line3/login", login(2))
 	second := p.Wait("type:user.login station:"+s.Name, 2)
 	p.Command("person", "erase", secretWords[0], "--ground", "request of the person", "--certificate", filepath.Join(p.Dir, "cert"), "--yes")
@@ -273,6 +274,23 @@ func TestErasedStaysErased(t *testing.T) {
 	fresh := p.Wait("type:user.login station:"+s.Name, 3)[0]
 	require.Equal(t, secretWords[0], security.open(t, fresh.Leaf.ID).Stored.Opened["user_id"], "who goes on working is recorded anew")
 	require.Contains(t, p.Command("verify"), "everything agrees")
+
+	// Database and vault both from before the erasure: the agent still has the list.
+	require.Equal(t, 0, p.Aggregator().Stop(t))
+	p.Command("restore", "--from", backup)
+	require.NoError(t, os.RemoveAll(filepath.Join(p.Data, "vault")))
+	require.NoError(t, os.Rename(filepath.Join(p.Dir, "vault.yesterday"), filepath.Join(p.Data, "vault")))
+	p.StartAggregator()
+	require.Equal(t, 0, s.Agent().Stop(t))
+	s.Start() // a sign of life at once
+	Until(t, "the aggregator to be told", func() bool {
+		_, err := os.Stat(filepath.Join(p.Data, "vault", "destroyed.note"))
+		return err == nil
+	}, nil)
+	p.Wait("type:user.login station:"+s.Name, 3)
+	for _, e := range second {
+		require.Equal(t, "erased", security.open(t, e.Leaf.ID).Stored.Sealed["user_id"].State)
+	}
 }
 
 // blobs are the ids of the wrapped data keys in the files of a folder.

@@ -166,6 +166,8 @@ type Status struct {
 	Refused   map[string]uint64 `json:"refused,omitempty"` // by class, since start
 	Sources   json.RawMessage   `json:"sources,omitempty"` // []source.Health
 	RTT       int64             `json:"rtt_ms"`            // of the previous status call
+	// Destroyed is the newest list of destroyed data keys that the agent holds.
+	Destroyed Destroyed `json:"destroyed,omitzero"`
 }
 
 // StatusResponse answers Status.
@@ -180,6 +182,9 @@ type StatusResponse struct {
 	// Restored names the newest restore of the aggregator's store, "" for none. When
 	// it changes, agents compare all their logs with what the aggregator has.
 	Restored string `json:"restored,omitempty"`
+	// SendDestroyed asks for the agent's list of destroyed data keys: it is newer than
+	// the aggregator's, which came back from an old backup. POST PathDestroyed takes it.
+	SendDestroyed bool `json:"send_destroyed,omitempty"`
 }
 
 // Destroyed names the newest list of destroyed data keys by its number and the hex
