@@ -102,7 +102,7 @@ func (c *Chart) shows() (out []Shown) {
 				s.Remarks = newest.Baseline.Remarks()
 			}
 			if frozen, ok := c.book.newest(k, Frozen); ok && !c.fits(frozen) {
-				s.Remarks = append(s.Remarks, fmt.Sprintf("Baseline %d was made of other subgroups, or in another unit, than the configuration asks for now: it is not used; approve and freeze a new one.", frozen.Version))
+				s.Remarks = append(s.Remarks, fmt.Sprintf("Baseline %d was made of other subgroups, in another unit or of another source than the configuration asks for now: it is not used; approve and freeze a new one.", frozen.Version))
 			}
 		}
 		out = append(out, s)

@@ -44,6 +44,7 @@ type Entry struct {
 	Every    time.Duration `json:"every"` // time of a subgroup, 0 = by count
 	Group    int           `json:"group"` // values of a subgroup, 0 = by time
 	Unit     string        `json:"unit,omitempty"`
+	Source   string        `json:"source,omitempty"` // "" = any
 	Baseline Baseline      `json:"baseline"`
 	Proposed time.Time     `json:"proposed"`
 	Approved time.Time     `json:"approved,omitzero"`

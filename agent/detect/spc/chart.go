@@ -47,7 +47,6 @@ type Chart struct {
 
 	mu         sync.Mutex
 	key        Key // of the current recipe
-	group      group
 	tracks     map[string]*track
 	cur        *track
 	suppressed bool
@@ -80,7 +79,7 @@ func newChart(cfg config.SPC, of detect.Signal, book *Book) *Chart {
 	}
 	c := &Chart{
 		cfg: cfg, of: of, source: of.Source, book: book, key: Key{Station: of.Station, Name: of.Name},
-		group: group{every: cfg.Subgroup, size: max(cfg.Values, 1)}, tracks: map[string]*track{},
+		tracks:    map[string]*track{},
 		tolerance: Tolerance{Low: cfg.Low, High: cfg.High}, rules: DefaultRules,
 	}
 	if cfg.Rules != nil {
@@ -102,20 +101,22 @@ func (c *Chart) base() Base { return Base(c.cfg.Chart) }
 // address names a chart in the book.
 func (c *Chart) address() string { return c.key.Station + "\x00" + c.key.Name }
 
-// choose makes a recipe current. Callers hold mu, or are alone.
+// choose makes a recipe current. Parts of mixed products come in turn: each product goes
+// on where it was. Callers hold mu, or are alone.
 func (c *Chart) choose(recipe string) {
+	if c.cur != nil && c.cfg.Subgroup > 0 {
+		c.cur.group.restart() // what it has of its span is a part only
+	}
 	c.key.Recipe = recipe
-	c.group.restart()
 	t := c.tracks[recipe]
 	if t == nil {
 		if len(c.tracks) >= maxRecipes {
 			c.forget()
 		}
-		t = newTrack(c.cfg.Baseline)
+		t = c.newTrack()
 		c.tracks[recipe] = t
 		t.refresh(c)
 	}
-	t.restart()
 	c.cur = t
 }
 
@@ -138,7 +139,7 @@ func (c *Chart) SetContext(ctx detect.Context) {
 	suppressed := ctx.State != "" && ctx.State != detect.Production
 	if suppressed != c.suppressed {
 		c.suppressed = suppressed
-		c.group.restart()
+		c.cur.group.restart()
 		c.cur.restart()
 	}
 	if ctx.Recipe != c.key.Recipe {
@@ -154,7 +155,7 @@ func (c *Chart) Observe(s detect.Sample) []detect.Finding {
 	if c.suppressed {
 		return nil
 	}
-	p, done := c.group.add(s.At, s.Value)
+	p, done := c.cur.group.add(s.At, s.Value)
 	if !done {
 		return nil
 	}
@@ -168,7 +169,7 @@ func (c *Chart) Tick(now time.Time) []detect.Finding {
 	if c.suppressed {
 		return nil
 	}
-	p, done := c.group.tick(now)
+	p, done := c.cur.group.tick(now)
 	if !done {
 		return nil
 	}
@@ -213,14 +214,17 @@ func (c *Chart) proposeOf(t *track, key Key, now time.Time) (Entry, error) {
 	}
 	t.proposed = true
 	return c.book.propose(Entry{
-		Key: key, Every: c.cfg.Subgroup, Group: c.cfg.Values, Unit: c.of.Unit, Baseline: b, Proposed: now.UTC().Round(0),
+		Key: key, Every: c.cfg.Subgroup, Group: c.cfg.Values, Unit: c.of.Unit, Source: c.source, Baseline: b, Proposed: now.UTC().Round(0),
 	}), nil
 }
 
-// fits refuses a baseline that was made of other subgroups, or in another unit, than the
-// configuration says.
+// fits refuses a baseline that was made of other subgroups, in another unit, or of another
+// source, than the configuration says.
 func (c *Chart) fits(e Entry) bool {
-	return e.Unit == c.of.Unit && e.Every == c.cfg.Subgroup && e.Group == c.cfg.Values && e.Baseline.Base == c.base()
+	if e.Unit != "" && e.Unit != c.of.Unit || e.Source != "" && e.Source != c.source {
+		return false
+	}
+	return e.Every == c.cfg.Subgroup && e.Group == c.cfg.Values && e.Baseline.Base == c.base()
 }
 
 // Report implements detect.Reporter.
@@ -256,6 +260,7 @@ func (c *Chart) number(v, spread float64) string {
 
 // track is what a chart knows of one recipe.
 type track struct {
+	group    group
 	ring     []closed // the newest subgroups
 	next     int
 	count    int
@@ -278,9 +283,9 @@ const (
 	alarms
 )
 
-func newTrack(points int) *track {
+func (c *Chart) newTrack() *track {
 	return &track{
-		ring: make([]closed, points),
+		group: group{every: c.cfg.Subgroup, size: max(c.cfg.Values, 1)}, ring: make([]closed, c.cfg.Baseline),
 		ewma: EWMA{Lambda: ewmaLambda, Width: ewmaWidth}, cusum: CUSUM{K: cusumK, H: cusumH},
 	}
 }

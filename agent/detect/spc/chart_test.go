@@ -204,7 +204,20 @@ func TestABaselineOfOtherSubgroupsIsNotUsed(t *testing.T) {
 	require.Equal(t, "learning", g.chart.Report().State)
 	require.Empty(t, g.minutes(5, 99))
 	shown := g.book.Charts("press.force")
-	require.Contains(t, strings.Join(shown[0].Remarks, " "), "other subgroups, or in another unit, than the configuration asks for")
+	require.Contains(t, strings.Join(shown[0].Remarks, " "), "other subgroups, in another unit or of another source than the configuration asks for")
+}
+
+func TestTwoSourcesWithASignalOfOneNameNeverShareABaseline(t *testing.T) {
+	g := newRig(t, config.SPC{})
+	g.minutes(27, 42)
+	g.freeze()
+	other := force()
+	other.Source = "press2"
+	book, err := OpenBook(g.book.path)
+	require.NoError(t, err)
+	g.chart = New(config.SPC{}, other, book) // after a restart the other one comes first
+	require.Empty(t, g.minutes(5, 99))
+	require.Equal(t, "learning", g.chart.Report().State)
 }
 
 func TestABaselineInAnotherUnitIsNotUsed(t *testing.T) {

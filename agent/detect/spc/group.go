@@ -122,5 +122,5 @@ func (g *group) drop() { g.moments, g.low, g.high = stats.Welford{}, 0, 0 }
 // a pause.
 func (g *group) restart() {
 	g.drop()
-	g.begun, g.lastFull = false, 0
+	g.begun = false
 }

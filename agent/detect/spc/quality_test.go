@@ -113,6 +113,37 @@ quality:
 	require.InDelta(t, 9.3, list[2].Versions[0].Baseline.Center, .1)
 }
 
+func TestMixedProductsFillTheirSubgroupsAndRunsInTurn(t *testing.T) {
+	q, book := qualityOf(t, `
+quality:
+  bore: {field: bore, recipe: variant, spc: {chart: xbar, values: 4, rules: [2]}}
+`)
+	r := rand.New(rand.NewPCG(5, 5))
+	n := 0
+	feed := func(parts int, left float64) (out []detect.Finding) {
+		for range parts {
+			out = append(out, q.Event(check(n, fmt.Sprintf(`{"variant":"left","bore":%.4f}`, left+.1*r.NormFloat64())))...)
+			out = append(out, q.Event(check(n, fmt.Sprintf(`{"variant":"right","bore":%.4f}`, 9+.1*r.NormFloat64())))...)
+			n++
+		}
+		return out
+	}
+	require.Len(t, feed(100, 5), 2, "a proposal of each product")
+	for _, recipe := range []string{"left", "right"} {
+		for _, a := range []Action{Approve, Freeze} {
+			_, err := book.Do(a, "", "bore", recipe, "anna", start())
+			require.NoError(t, err)
+		}
+	}
+	feed(12, 5)
+	got := feed(44, 5.09)
+	require.NotEmpty(t, got)
+	for _, f := range got {
+		require.Equal(t, "left", f.Data["recipe"])
+		require.Contains(t, explanation(f), "points of bore in a row lie above the mean")
+	}
+}
+
 func TestCharacteristicsSurviveARestart(t *testing.T) {
 	text := "quality: {a: {field: a}, b: {field: b}}"
 	q, _ := qualityOf(t, text)

@@ -51,7 +51,7 @@ func (c *Chart) Save() []byte {
 		}
 		st := savedTrack{
 			Recipe: recipe, Proposed: t.proposed, Tests: t.tests, EWMA: t.ewma, CUSUM: t.cusum, Quiet: t.quiet[:],
-			LastSlot: c.group.lastFull,
+			LastSlot: t.group.lastFull,
 		}
 		if t.active != nil {
 			st.Version = t.active.Version
@@ -103,15 +103,9 @@ func (c *Chart) Restore(state []byte) error {
 	c.tracks = tracks
 	c.key.Recipe = s.Recipe
 	if c.cur = tracks[s.Recipe]; c.cur == nil {
-		c.cur = newTrack(c.cfg.Baseline)
+		c.cur = c.newTrack()
 		tracks[s.Recipe] = c.cur
 		c.cur.refresh(c)
-	}
-	c.group.restart()
-	for i := range s.Tracks {
-		if s.Tracks[i].Recipe == s.Recipe {
-			c.group.lastFull = s.Tracks[i].LastSlot
-		}
 	}
 	return nil
 }
@@ -119,7 +113,8 @@ func (c *Chart) Restore(state []byte) error {
 var errState = errors.New("is damaged")
 
 func (c *Chart) revive(s *savedTrack) (*track, error) {
-	t := newTrack(c.cfg.Baseline)
+	t := c.newTrack()
+	t.group.lastFull = s.LastSlot
 	for _, p := range s.Points {
 		if !stats.Finite(p.Value) || !stats.Finite(p.Range) || !stats.Finite(p.S2) || p.N < 1 || p.Range < 0 || p.S2 < 0 {
 			return nil, errState
