@@ -139,14 +139,14 @@ func (w *Watch) Found(of detect.Signal, at time.Time, f *detect.Finding) []detec
 		w.hold(f, reason)
 	}
 	text, _ := f.Data["explanation"].(string)
-	w.take(part{kind: k, name: name, typ: f.Type, condition: f.Condition, at: at, score: w.weigh(f), text: text, count: 1})
+	out := w.take(part{kind: k, name: name, typ: f.Type, condition: f.Condition, at: at, score: w.weigh(f), text: text, count: 1})
 	if f.Data != nil {
 		f.Data["group"] = w.id
 	}
 	if k == novelty {
-		return w.persists(name, at, f)
+		out = append(out, w.persists(name, at, f)...)
 	}
-	return nil
+	return out
 }
 
 // waits tells whether a finding is only what a station that waits shows: its machine
@@ -201,11 +201,11 @@ func kindOf(f *detect.Finding) kind {
 func (w *Watch) Event(e detect.Event) []detect.Finding {
 	switch e.Type {
 	case w.cfg.StateType:
-		w.state(e)
+		return w.state(e)
 	case event.TypeEquipmentFault:
 		code, state := field(e, "code"), field(e, "state")
 		if state != "cleared" {
-			w.take(part{kind: stop, name: named(e), typ: e.Type, condition: code, at: e.At, text: faultText(e, code), count: 1})
+			return w.take(part{kind: stop, name: named(e), typ: e.Type, condition: code, at: e.At, text: faultText(e, code), count: 1})
 		}
 	case event.TypeAlarmState: // an alarm of the equipment itself
 		if field(e, "state") == "active" && field(e, "refresh") != "true" { // a refresh tells what stood before
@@ -213,11 +213,11 @@ func (w *Watch) Event(e detect.Event) []detect.Finding {
 			if name == "" {
 				name = named(e)
 			}
-			w.take(part{kind: limit, name: name, typ: e.Type, condition: field(e, "condition"), at: e.At, text: alarmText(e, name), count: 1})
+			return w.take(part{kind: limit, name: name, typ: e.Type, condition: field(e, "condition"), at: e.At, text: alarmText(e, name), count: 1})
 		}
 	case event.TypeQualityCheck:
 		if failed(field(e, "result")) {
-			w.take(part{
+			return w.take(part{
 				kind: quality, name: named(e), typ: e.Type, condition: field(e, "characteristic"), at: e.At,
 				text: strings.TrimSpace("A part failed: " + field(e, "characteristic")), count: 1,
 			})
@@ -274,13 +274,13 @@ func field(e detect.Event, name string) string {
 }
 
 // state follows what the station's machines do.
-func (w *Watch) state(e detect.Event) {
+func (w *Watch) state(e detect.Event) []detect.Finding {
 	status, equipment := field(e, "status"), named(e)
 	if status == "" {
 		status = field(e, "state") // as PackML says it
 	}
 	if status = strings.ToLower(status); status == "" {
-		return
+		return nil
 	}
 	delete(w.waiting, equipment)
 	if slices.ContainsFunc(w.cfg.Starved, func(s string) bool { return strings.EqualFold(s, status) }) && len(w.waiting) < maxNames {
@@ -293,19 +293,26 @@ func (w *Watch) state(e detect.Event) {
 				w.line.resume(w.station)
 			}
 		}
-		return
+		return nil
 	}
 	if _, already := w.stopped[equipment]; already || len(w.stopped) >= maxNames {
-		return
+		return nil
 	}
 	w.stopped[equipment] = e.At
 	w.line.stop(w.station, equipment, e.At)
-	w.take(part{kind: stop, name: equipment, typ: e.Type, condition: status, at: e.At, text: equipment + " is in " + status + ".", count: 1})
+	return w.take(part{kind: stop, name: equipment, typ: e.Type, condition: status, at: e.At, text: equipment + " is in " + status + ".", count: 1})
 }
 
-// take puts a part into the running window, or opens one.
-func (w *Watch) take(p part) {
-	if w.until.IsZero() || p.at.After(w.until.Add(w.cfg.Within)) {
+// take puts a part into the running window, or opens one. What waited in a queue comes
+// faster than the clock ticks: then the part itself closes the window before.
+func (w *Watch) take(p part) (out []detect.Finding) {
+	if !w.until.IsZero() && (p.at.After(w.until) || p.at.Before(w.first.Add(-w.cfg.Within))) {
+		if f, ok := w.close(p.at); ok {
+			out = append(out, f)
+		}
+		w.until = time.Time{}
+	}
+	if w.until.IsZero() {
 		w.parts = w.parts[:0]
 		w.id, w.first, w.until = event.NewID(p.at), p.at, p.at.Add(w.cfg.Within)
 	}
@@ -316,12 +323,13 @@ func (w *Watch) take(p part) {
 			if p.score > q.score {
 				q.score, q.text = p.score, p.text
 			}
-			return
+			return out
 		}
 	}
 	if len(w.parts) < maxSeen/10 {
 		w.parts = append(w.parts, p)
 	}
+	return out
 }
 
 // Tick implements detect.Station: it closes the window, and counts clean hours.

@@ -109,6 +109,22 @@ func TestSeveralSignalsWithinSecondsAreOneEventWithItsPartsStrongestFirst(t *tes
 	require.Equal(t, f.Data["group"], b.Data["group"])
 }
 
+func TestWhatWaitedInAQueueIsGroupedByItsOwnTime(t *testing.T) {
+	g := newRig(t, settings(t))
+	for range 3 { // all before the next tick
+		g.novel("a")
+		g.now = g.now.Add(2 * time.Second)
+		g.novel("b")
+		g.now = g.now.Add(time.Minute)
+	}
+	g.pass(time.Minute)
+	list := g.groups()
+	require.Len(t, list, 3)
+	for i := 1; i < 3; i++ {
+		require.Equal(t, 62*time.Second, list[i].At.Sub(list[i-1].At))
+	}
+}
+
 func TestSignalsFarApartAreNoGroup(t *testing.T) {
 	g := newRig(t, settings(t))
 	g.novel("a")
