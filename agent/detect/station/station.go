@@ -68,6 +68,7 @@ type Watch struct {
 	parts []part
 	first time.Time
 
+	groups map[string]folded // by their signals
 	marks  map[string]*marks // novelty of single signals, for what persists
 	usual  map[string]*mean  // usual score of each detector
 	budget budget
@@ -85,7 +86,7 @@ var (
 func New(cfg config.Alerting, station string, lines *Lines) *Watch {
 	return &Watch{
 		cfg: cfg, station: station, line: lines, waiting: map[string]string{}, stopped: map[string]time.Time{},
-		marks: map[string]*marks{}, usual: map[string]*mean{}, budget: newBudget(),
+		groups: map[string]folded{}, marks: map[string]*marks{}, usual: map[string]*mean{}, budget: newBudget(),
 	}
 }
 
@@ -363,7 +364,39 @@ func (w *Watch) close(now time.Time) (f detect.Finding, ok bool) {
 		}
 	}
 	v := w.judge(now, verdict{new: new, other: other, strength: w.strength()})
-	return w.group(names, v), true
+	f = w.group(names, v)
+	if n, again := w.repeats(names, f.At, v.alert); again {
+		return f, false
+	} else if n > 0 {
+		f.Data["repeats"] = n
+	}
+	return f, true
+}
+
+// Groups of the same signals are told once in this time, unless people are called.
+const foldFor = time.Hour
+
+// folded is a group that was told, and how often it came again since.
+type folded struct {
+	at    time.Time
+	count int
+}
+
+// repeats tells whether the same signals were told lately; else how often they came
+// untold since.
+func (w *Watch) repeats(names []string, at time.Time, alert bool) (count int, again bool) {
+	key := strings.Join(slices.Sorted(slices.Values(names)), "\x00")
+	last, ok := w.groups[key]
+	if ok && !alert && at.Sub(last.at).Abs() < foldFor {
+		last.count++
+		w.groups[key] = last
+		return 0, true
+	}
+	if len(w.groups) >= maxNames {
+		clear(w.groups) // far too many different ones to be the same again
+	}
+	w.groups[key] = folded{at: at}
+	return last.count, false
 }
 
 // names lists the signals of the window, strongest first.

@@ -111,8 +111,8 @@ func TestSeveralSignalsWithinSecondsAreOneEventWithItsPartsStrongestFirst(t *tes
 
 func TestWhatWaitedInAQueueIsGroupedByItsOwnTime(t *testing.T) {
 	g := newRig(t, settings(t))
-	for range 3 { // all before the next tick
-		g.novel("a")
+	for i := range 3 { // all before the next tick
+		g.novel(fmt.Sprint("a", i))
 		g.now = g.now.Add(2 * time.Second)
 		g.novel("b")
 		g.now = g.now.Add(time.Minute)
@@ -123,6 +123,18 @@ func TestWhatWaitedInAQueueIsGroupedByItsOwnTime(t *testing.T) {
 	for i := 1; i < 3; i++ {
 		require.Equal(t, 62*time.Second, list[i].At.Sub(list[i-1].At))
 	}
+}
+
+func TestTheSameSignalsAreToldOnceAnHour(t *testing.T) {
+	g := newRig(t, settings(t))
+	for range 40 {
+		g.found("b", event.TypeAlarmState, 0, map[string]any{"state": "active"})
+		g.found("a", event.TypeAlarmState, 0, map[string]any{"state": "active"})
+		g.pass(2 * time.Minute)
+	}
+	list := g.groups()
+	require.Len(t, list, 2)
+	require.Equal(t, 29, list[1].Data["repeats"])
 }
 
 func TestSignalsFarApartAreNoGroup(t *testing.T) {
