@@ -32,7 +32,8 @@ collection of proofs and logs, DIRECTORY holds files of both kinds, "-" is the
 standard input.
 
 Keys in the evidence are never believed. The trust file names those that are, as
-printed at enrolment or published by the plant, one a line:
+printed at enrolment or published by the plant, one a line (linewatch-aggregator
+evidence trust prints it, to be compared with the key sheet on paper):
 
   ledger <instance> <base64 key>                an aggregator's own logs, and the
                                                 stations that they admit

@@ -91,8 +91,12 @@ func TestWithoutTrustTheExitCodeIsTwo(t *testing.T) {
 	code, out, _ := verifyArgs(file)
 	require.Equal(t, 2, code)
 	require.Contains(t, out, "AGREES WITH ITSELF, NOT ANCHORED")
+	for _, word := range []string{"--trust FILE", "linewatch-aggregator evidence trust", "key sheet"} {
+		require.Contains(t, out, word, "where such a file comes from")
+	}
 	code, out, _ = verifyArgs("--trust", write(t, "trust", []byte("cosigner other "+public("aggregator"))), file)
 	require.Equal(t, 2, code, out)
+	require.Contains(t, out, "linewatch-aggregator evidence trust")
 	code, out, _ = verifyArgs("--trust", write(t, "trust", []byte("station a0123456789abcde "+evidence.Fingerprint(key("station").Public().(ed25519.PublicKey)))), file)
 	require.Equal(t, 2, code, "a proof brings no key that a fingerprint could pin: %s", out)
 }

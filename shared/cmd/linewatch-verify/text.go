@@ -6,6 +6,11 @@ import (
 	"github.com/linewatch/linewatch/shared/evidence/bundle"
 )
 
+// whence tells where a trust file comes from.
+const whence = `The aggregator prints the trust file: linewatch-aggregator evidence trust > trust.txt
+Compare it with the key sheet on paper (linewatch-aggregator agents sheet) or with what the
+stations showed at their enrolment: a file that came with the evidence proves nothing.`
+
 // text prints the findings and a sentence for a person.
 func (r *report) text(s bundle.Summary, trust bundle.Trust, verdict bundle.Verdict) {
 	for _, f := range r.shown {
@@ -23,8 +28,10 @@ func (r *report) text(s bundle.Summary, trust bundle.Trust, verdict bundle.Verdi
 		fmt.Fprintln(r.out, "HOLDS, anchored in the trust file.")
 	case trust.Empty():
 		fmt.Fprintln(r.out, "AGREES WITH ITSELF, NOT ANCHORED: no keys to trust were given (--trust FILE); whoever made this may have made it up.")
+		fmt.Fprintln(r.out, whence)
 	default:
-		fmt.Fprintln(r.out, "AGREES WITH ITSELF, NOT ANCHORED: no key of the trust file signed all of it.")
+		fmt.Fprintln(r.out, "AGREES WITH ITSELF, NOT ANCHORED: no key of the trust file signed all of it; is it the file of this plant?")
+		fmt.Fprintln(r.out, whence)
 	}
 }
 
