@@ -25,6 +25,7 @@ func Figures() []Figure {
 	all = append(all, detectionFigures()...)
 	all = append(all, noveltyFigures()...)
 	all = append(all, chartFigures()...)
+	all = append(all, evidenceFigures()...)
 	return append(all, aggregatorFigures()...)
 }
 

@@ -257,7 +257,7 @@ func stamp(t time.Time) string {
 // text writes the summary. Each line is bounded, and so is their number.
 func (s *summarizer) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `Evidence: %d events, and %d leaves that bear out keys.
+	fmt.Fprintf(&b, `Evidence: %s, and %s out keys.
 
 This summary is for people. It is made of the rest of this file and compared with
 it when the file is verified; it proves nothing by itself. Without keys that you
@@ -266,8 +266,8 @@ could have made up all of it.
 
     linewatch-verify --trust TRUSTFILE THISFILE
 
-By hand, with sha256sum, openssl and Python: docs/verify-by-hand.md.
-`, s.leaves, s.bases)
+By hand, with sha256sum, openssl and Python: the page verify-by-hand of the documentation.
+`, plural(s.leaves, "event", "events"), plural(s.bases, "leaf that bears", "leaves that bear"))
 	for _, l := range s.logs {
 		l.text(&b)
 	}
@@ -295,7 +295,7 @@ func (l *sumLog) text(b *strings.Builder) {
 		fmt.Fprintf(b, "  leaves %d to %d: %d shown, %d withheld (hash only), %d lost\n", l.first, l.last, l.shown, l.withheld, l.lost)
 	}
 	if l.notes > 0 {
-		fmt.Fprintf(b, "  %d checkpoints, sizes %d to %d\n", l.notes, l.min, l.max)
+		fmt.Fprintf(b, "  %s, sizes %d to %d\n", plural(l.notes, "checkpoint", "checkpoints"), l.min, l.max)
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.times)) {
 		t := l.times[name]
@@ -309,7 +309,7 @@ func (s *summarizer) counts(b *strings.Builder) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.stations)) {
 		c := s.stations[name]
-		fmt.Fprintf(b, "  %s: %d events, %s to %s\n", Printable(clipLong(name)), c.n, stamp(c.first), stamp(c.last))
+		fmt.Fprintf(b, "  %s: %s, %s to %s\n", Printable(clipLong(name)), plural(c.n, "event", "events"), stamp(c.first), stamp(c.last))
 	}
 	if len(s.types) > 0 {
 		b.WriteString("\nTypes\n")
@@ -333,6 +333,13 @@ func (s *summarizer) list(b *strings.Builder, title string, events []sumEvent, a
 	if n := all - uint64(len(events)); n > 0 {
 		fmt.Fprintf(b, "  and %d more\n", n)
 	}
+}
+
+func plural(n uint64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // clipLong bounds foreign names, and keeps nothing of what they were cut from.
