@@ -4,6 +4,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -41,19 +42,50 @@ func listen(dataDir string) (net.Listener, error) {
 		c.Close()
 		return nil, fmt.Errorf("another agent runs with %s", dataDir)
 	}
-	if err := os.Remove(p); err != nil && !os.IsNotExist(err) {
+	return private(p)
+}
+
+// socket is a listener that was moved after it was bound.
+type socket struct {
+	*net.UnixListener
+	path string
+}
+
+// Close ends the listener and removes its file.
+func (s socket) Close() error {
+	if err := os.Remove(s.path); err != nil && !os.IsNotExist(err) {
+		return errors.Join(err, s.UnixListener.Close())
+	}
+	return s.UnixListener.Close()
+}
+
+// private makes the socket in a folder of mode 0700 and moves it to its place when
+// its own mode is set: the data folder may be open to others. What a killed agent
+// left behind is replaced.
+func private(path string) (net.Listener, error) {
+	dir := filepath.Join(filepath.Dir(path), "c.tmp") // with /s no longer than path
+	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("unix", p)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	temporary := filepath.Join(dir, "s")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
 	if err != nil {
 		return nil, err
 	}
-	// The data folder is 0700, so nobody came in before the mode is set.
-	if err := os.Chmod(p, 0o600); err != nil {
+	l.SetUnlinkOnClose(false)
+	err = os.Chmod(temporary, 0o600)
+	if err == nil {
+		err = os.Rename(temporary, path)
+	}
+	if err != nil {
 		l.Close()
 		return nil, err
 	}
-	return l, nil
+	return socket{l, path}, nil
 }
 
 func dial(ctx context.Context, dataDir string) (net.Conn, error) {
