@@ -20,14 +20,22 @@ func (b *band) add(low, high float64) {
 	if b.width <= 0 {
 		return
 	}
-	b.mass[b.fit(low, b.merge)]++
-	b.mass[b.fit(high, b.merge)]++
+	b.mass[b.level(low)]++
+	b.mass[b.level(high)]++
 	if b.total += 2; b.total >= bandMemory {
 		for i := range b.mass {
 			b.mass[i] /= 2
 		}
 		b.total /= 2
 	}
+}
+
+func (b *band) level(v float64) int {
+	level, up, again := b.fit(v)
+	for ; again; level, up, again = b.fit(v) {
+		b.merge(up)
+	}
+	return level
 }
 
 func (b *band) merge(up bool) {

@@ -59,25 +59,16 @@ func (e *episode) close(m *Model) {
 
 // hold begins to remember what is learnt; what the last step learnt counts as new.
 func (m *Model) hold() {
+	m.held = new([kinds]held)
 	for k := range m.grids {
-		if len(m.grids[k]) == 0 {
-			continue
-		}
-		g := &m.grids[k][0]
-		g.held = new([levels]uint32)
-		if m.parts[k] > 0 {
-			g.held[g.row] |= 1 << g.level
+		if len(m.grids[k]) > 0 && m.parts[k] > 0 {
+			g := &m.grids[k][0]
+			m.held[k][g.row] |= 1 << g.level
 		}
 	}
 }
 
-func (m *Model) release() {
-	for k := range m.grids {
-		if len(m.grids[k]) > 0 {
-			m.grids[k][0].held = nil
-		}
-	}
-}
+func (m *Model) release() { m.held = nil }
 
 // stillNew is the novelty that the last step would have without what was learnt since
 // hold.
@@ -88,7 +79,7 @@ func (m *Model) stillNew() float64 {
 			continue
 		}
 		active++
-		if g := &m.grids[k][0]; g.still() {
+		if g := &m.grids[k][0]; g.still(m.holds(k, 0)) {
 			sum += g.weight()
 			alone = alone && views[k].context == fHour
 		}

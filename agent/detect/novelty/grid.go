@@ -13,30 +13,25 @@ const (
 // scale cuts numbers into levels. It is doubled when a number lies outside.
 type scale struct{ low, width float64 }
 
-// fit gives the level of a number. When the number lies outside, wider is called for
-// each doubling; up says that what was stands in the upper half afterwards.
-func (s *scale) fit(v float64, wider func(up bool)) int {
-	for {
-		l := (v - s.low) / s.width
-		if l >= 0 && l < levels {
-			return int(l)
-		}
-		if s.width >= widest { // only a state made by hand holds such numbers
-			switch {
-			case l >= levels:
-				return levels - 1
-			default: // also where it is no number
-				return 0
-			}
-		}
-		if l < 0 {
-			s.low -= levels * s.width
-		}
-		if s.width *= 2; s.width >= widest { // holds every number
-			s.width, s.low = widest, -levels/2*widest
-		}
-		wider(l < 0)
+// fit gives the level of a number. When the number lies outside, the scale is doubled
+// once instead and again is true; up says that what was stands in the upper half now.
+func (s *scale) fit(v float64) (level int, up, again bool) {
+	l := (v - s.low) / s.width
+	switch {
+	case l >= 0 && l < levels:
+		return int(l), false, false
+	case s.width >= widest && l >= levels: // only a state made by hand holds such numbers
+		return levels - 1, false, false
+	case s.width >= widest:
+		return 0, false, false
 	}
+	if l < 0 {
+		s.low -= levels * s.width
+	}
+	if s.width *= 2; s.width >= widest { // holds every number
+		s.width, s.low = widest, -levels/2*widest
+	}
+	return 0, l < 0, true
 }
 
 // at is the number at the begin of a level.
@@ -48,7 +43,6 @@ func (s *scale) at(level int) float64 { return s.low + float64(level)*s.width }
 type grid struct {
 	cells          [levels][generations]uint32 // by level of the context: one bit per level of the value
 	visits         [levels][generations]uint8  // of the context's level, up to 255
-	held           *[levels]uint32             // cells that are new since an episode began
 	value, context scale
 	perValue       float64 // 1/width
 	perContext     float64
@@ -57,18 +51,31 @@ type grid struct {
 	fresh          bool    // the last step was new here
 }
 
-// place finds the cell of a step.
-func (g *grid) place(value, context float64) {
+// held are the cells of a grid that are new since an episode began. They are no part of
+// the grid, because most have none and a pointer in it would cost a tenth of its size.
+type held [levels]uint32
+
+// place finds the cell of a step. h is nil but for the first grid of a view in an
+// episode.
+func (g *grid) place(value, context float64, h *held) {
 	if l := (value - g.value.low) * g.perValue; l >= 0 && l < levels {
 		g.level = uint8(l)
 	} else {
-		g.level = uint8(g.value.fit(value, g.mergeValues))
+		level, up, again := g.value.fit(value)
+		for ; again; level, up, again = g.value.fit(value) {
+			g.mergeValues(up, h)
+		}
+		g.level = uint8(level)
 		g.prepare()
 	}
 	if l := (context - g.context.low) * g.perContext; l >= 0 && l < levels {
 		g.row = uint8(l)
 	} else {
-		g.row = uint8(g.context.fit(context, g.mergeContexts))
+		row, up, again := g.context.fit(context)
+		for ; again; row, up, again = g.context.fit(context) {
+			g.mergeContexts(up, h)
+		}
+		g.row = uint8(row)
 		g.prepare()
 	}
 }
@@ -93,10 +100,10 @@ func (g *grid) novelty() float64 {
 
 // learn takes the placed step in; visit says whether it counts as a visit of its
 // context too.
-func (g *grid) learn(visit bool) {
+func (g *grid) learn(visit bool, h *held) {
 	m := uint32(1) << g.level
-	if g.held != nil && g.cells[g.row][0]&m == 0 {
-		g.held[g.row] |= m
+	if h != nil && g.cells[g.row][0]&m == 0 {
+		h[g.row] |= m
 	}
 	cells, visits := &g.cells[g.row], &g.visits[g.row]
 	for i := range generations {
@@ -109,8 +116,8 @@ func (g *grid) learn(visit bool) {
 
 // still reports whether the placed step would be new without what was learnt since the
 // episode began.
-func (g *grid) still() bool {
-	return g.held != nil && g.visits[g.row][0] >= fullRow && g.cells[g.row][0]&^g.held[g.row]&g.near() == 0
+func (g *grid) still(h *held) bool {
+	return h != nil && g.visits[g.row][0] >= fullRow && g.cells[g.row][0]&^h[g.row]&g.near() == 0
 }
 
 // weight is how much a novelty of this grid says: more, the rarer they are here.
@@ -141,15 +148,15 @@ func (g *grid) known() (low, high float64, ok bool) {
 	return g.value.at(first), g.value.at(last + 1), true
 }
 
-func (g *grid) mergeValues(up bool) {
+func (g *grid) mergeValues(up bool, h *held) {
 	for k := range g.cells {
 		for i, b := range g.cells[k] {
 			g.cells[k][i] = squeeze(b, up)
 		}
 	}
-	if g.held != nil {
-		for k, b := range g.held {
-			g.held[k] = squeeze(b, up)
+	if h != nil {
+		for k, b := range h {
+			h[k] = squeeze(b, up)
 		}
 	}
 }
@@ -167,7 +174,7 @@ func squeeze(b uint32, up bool) uint32 {
 	return b
 }
 
-func (g *grid) mergeContexts(up bool) {
+func (g *grid) mergeContexts(up bool, h *held) {
 	var cells [levels][generations]uint32
 	var visits [levels][generations]uint8
 	for k := range levels / 2 {
@@ -179,12 +186,12 @@ func (g *grid) mergeContexts(up bool) {
 		}
 	}
 	g.cells, g.visits = cells, visits
-	if g.held != nil {
-		var held [levels]uint32
+	if h != nil {
+		var merged held
 		for k := range levels / 2 {
-			held[half(k, up)] = g.held[2*k] | g.held[2*k+1]
+			merged[half(k, up)] = h[2*k] | h[2*k+1]
 		}
-		*g.held = held
+		*h = merged
 	}
 }
 

@@ -70,6 +70,7 @@ type Model struct {
 	early  []early // steps of the warm-up, nil afterwards
 	paused bool    // judge, don't learn
 	grids  [kinds][]grid
+	held   *[kinds]held // of the first grid of each view, in an episode
 	now    vector
 	parts  [kinds]float64 // weighted novelty of the last step
 
@@ -178,7 +179,8 @@ func (m *Model) look(k int, visit bool) float64 {
 	for i := range grids {
 		g := &grids[i]
 		before := g.row
-		g.place(value, context)
+		h := m.holds(k, i)
+		g.place(value, context, h)
 		s := g.novelty()
 		if g.fresh = s > 0; g.fresh {
 			sum += s * g.weight()
@@ -190,9 +192,17 @@ func (m *Model) look(k int, visit bool) float64 {
 		if k == kindPhase { // a visit is one cycle, however long it stays
 			visit = g.row != before
 		}
-		g.learn(visit)
+		g.learn(visit, h)
 	}
 	return sum / float64(len(grids))
+}
+
+// holds gives what a grid remembers of an episode, nil for nothing.
+func (m *Model) holds(k, i int) *held {
+	if m.held == nil || i > 0 {
+		return nil
+	}
+	return &m.held[k]
 }
 
 // visitsHour is true once in half an hour: steps of ten seconds would make an hour well

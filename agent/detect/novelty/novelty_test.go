@@ -255,7 +255,7 @@ func TestLearningIsPausedResumedAndReset(t *testing.T) {
 	r.take(90, 91, 92).normal(50)
 	require.Equal(t, steps, r.d.model.steps)
 	g := &r.d.model.grids[kindValue][0]
-	g.place(91, 0)
+	g.place(91, 0, nil)
 	require.Positive(t, g.novelty(), "nothing was learnt")
 	require.NotEmpty(t, r.of(event.TypeAnomalyDetected), "watching goes on")
 	require.Equal(t, "paused", r.d.Report().State)
@@ -369,14 +369,14 @@ func TestAgeingForgetsWhatWasNotSeenForTwoGenerations(t *testing.T) {
 		next(70 + rng.NormFloat64())
 	}
 	g := &m.grids[kindValue][0]
-	g.place(90, 0)
+	g.place(90, 0, nil)
 	require.Zero(t, g.novelty(), "one generation remembers")
 	for range generation {
 		next(70 + rng.NormFloat64())
 	}
-	g.place(90, 0)
+	g.place(90, 0, nil)
 	require.Equal(t, 1.0, g.novelty(), "forgotten")
-	g.place(70, 0)
+	g.place(70, 0, nil)
 	require.Zero(t, g.novelty())
 }
 
