@@ -122,6 +122,14 @@ func TestPeopleAreAddedListedAndTakenOut(t *testing.T) {
 	s.fails(cli.ExitFailed, []string{"user", "add", "--name", "anna", "--role", "viewer", "--password-file", pw}, "exists already")
 	s.fails(cli.ExitFailed, []string{"user", "add", "--name", "b\x1b[2J", "--role", "viewer", "--password-file", pw}, "not visible")
 	s.fails(cli.ExitFailed, []string{"user", "add", "--name", "bert", "--role", "viewer", "--password-file", s.file("weak", "bert bert bert")}, "contain the name")
+	for _, scope := range []string{"Hamburg/**", "a//b", "", "a/b/c/d/e/f/g/h/i", "a/b/c/d/e/f/g/h/**/i"} {
+		s.fails(cli.ExitUsage, []string{"user", "add", "--name", "carl", "--role", "viewer", "--scope", scope, "--password-file", pw}, "--scope")
+	}
+	code, out, errOut := s.run("user", "add", "--name", "carl", "--role", "viewer", "--scope", "hamburg/bdoy/**,**/st07", "--password-file", pw)
+	require.Equal(t, cli.ExitOK, code)
+	require.Contains(t, out, "added carl")
+	require.Contains(t, errOut, `"hamburg/bdoy/**", "**/st07"`, "no station of the kind has sent anything")
+	require.NotContains(t, s.ok("user", "list"), "bert")
 	list := s.ok("user", "list")
 	require.Contains(t, list, "Anna B.")
 	require.Contains(t, list, "administrator")
@@ -137,7 +145,7 @@ func TestPeopleAreAddedListedAndTakenOut(t *testing.T) {
 		Disabled bool
 	}
 	require.NoError(t, json.Unmarshal([]byte(s.ok("user", "list", "--json")), &people))
-	require.Len(t, people, 2)
+	require.Len(t, people, 3)
 	require.NotContains(t, s.ok("user", "list", "--json"), "argon2")
 }
 
@@ -157,6 +165,9 @@ func TestTokensAreMadeListedAndRevoked(t *testing.T) {
 	var api struct{ Token string }
 	require.NoError(t, json.Unmarshal([]byte(s.ok("token", "api", "--role", "auditor", "--json")), &api))
 	require.NotEmpty(t, api.Token)
+	s.fails(cli.ExitUsage, []string{"token", "api", "--role", "viewer", "--scope", ""}, "--scope")
+	_, _, errOut := s.run("token", "api", "--role", "viewer", "--scope", "hamburg/bdoy/**")
+	require.Contains(t, errOut, `"hamburg/bdoy/**"`)
 	list := s.ok("token", "list")
 	require.NotContains(t, list, api.Token)
 	require.NotContains(t, list, token.Secret)

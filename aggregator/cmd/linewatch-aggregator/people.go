@@ -30,7 +30,7 @@ func (a *app) userAdd() *cobra.Command {
 			if u.Name == "" {
 				return cli.Usage("--name is needed")
 			}
-			if err := errors.Join(checkRoles(u.Roles), checkScope(u.Scope)); err != nil {
+			if err := errors.Join(checkRoles(u.Roles), checkSeen(u.Scope)); err != nil {
 				return &cli.ExitError{Code: cli.ExitUsage, Err: err}
 			}
 			password, err := cli.Secret("password of "+u.Name, passwordFile, cmd.InOrStdin(), cmd.ErrOrStderr())
@@ -39,6 +39,9 @@ func (a *app) userAdd() *cobra.Command {
 			}
 			u.Created = time.Now().UTC()
 			return a.open(cmd, func(ctx context.Context, agg *aggregator.Aggregator) error {
+				if err := warnUnknown(cmd, ctx, agg, u.Scope); err != nil {
+					return err
+				}
 				if err := agg.SaveUser(ctx, u, password, who()); err != nil {
 					return err
 				}

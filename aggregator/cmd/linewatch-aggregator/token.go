@@ -155,13 +155,16 @@ func (a *app) tokenAPI() *cobra.Command {
 			if err := checkRoles(spec.Roles); err != nil {
 				return err
 			}
-			if err := checkScope(spec.Scope); err != nil {
+			if err := checkSeen(spec.Scope); err != nil {
 				return err
 			}
 			if spec.Name == "" {
 				spec.Name = "api-" + strings.Join(spec.Roles, "-")
 			}
 			return a.open(cmd, func(ctx context.Context, agg *aggregator.Aggregator) error {
+				if err := warnUnknown(cmd, ctx, agg, spec.Scope); err != nil {
+					return err
+				}
 				secret, t, err := agg.Enrol.CreateToken(ctx, spec)
 				if err != nil {
 					return err
@@ -236,20 +239,4 @@ func (a *app) tokenRevoke() *cobra.Command {
 			return nil
 		})
 	}}
-}
-
-// checkScope refuses patterns that no station can match: station paths are lower
-// case, 1 to 8 segments; * stands for a segment or a part of it, ** for several.
-func checkScope(scope []string) error {
-	for _, p := range scope {
-		for segment := range strings.SplitSeq(p, "/") {
-			if segment == "**" {
-				continue
-			}
-			if err := event.ValidStation(strings.ReplaceAll(segment, "*", "x")); err != nil {
-				return cli.Usage("--scope %q matches no station: %v", p, err)
-			}
-		}
-	}
-	return nil
 }
