@@ -94,7 +94,7 @@ func TestABaselineIsProposedApprovedFrozenAndThenWatched(t *testing.T) {
 	require.Equal(t, "nelson 1", f.Data["rule"])
 	require.Equal(t, event.Manufacturing, f.Class)
 	require.True(t, f.Curve)
-	require.Regexp(t, `^press\.force in the mean of 60 s is 4[789]\.?\d* kN, above the control limit of 4\d\.\d+ kN\. .*By chance once in about 370 points\. Compared with baseline 1 of 25 subgroups, frozen on 2026-05-04\.$`, explanation(f))
+	require.Regexp(t, `^press\.force in the mean of 60 s is 4[789]\.?\d* kN, above the control limit of 4\d\.\d+ kN\. .*By chance that happens once in about 370 points\. Compared with baseline 1 of 25 subgroups, frozen on 2026-05-04\.$`, explanation(f))
 }
 
 func TestAnAlarmThatLastsIsToldOnce(t *testing.T) {

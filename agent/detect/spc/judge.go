@@ -245,6 +245,6 @@ func (c *Chart) ago(points int) string {
 
 // comparison says with what, and how rare.
 func (c *Chart) comparison(j judgement) string {
-	return fmt.Sprintf(" By chance once in about %d points. Compared with baseline %d of %d subgroups, frozen on %s.",
-		chance[j.fired[0]], j.entry.Version, j.entry.Baseline.Subgroups, j.entry.Frozen.Format(time.DateOnly))
+	return fmt.Sprintf(" By chance that happens once in about %s. Compared with baseline %d of %d subgroups, frozen on %s.",
+		words.Count(uint64(chance[j.fired[0]]), "point", "points"), j.entry.Version, j.entry.Baseline.Subgroups, j.entry.Frozen.Format(time.DateOnly))
 }
