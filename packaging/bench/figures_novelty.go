@@ -9,10 +9,10 @@ func noveltyFigures() (all []Figure) {
 	for _, kind := range []string{"constant", "noisy", "daily", "batch", "products", "recipes", "weekend"} {
 		name := inNovelty + "CleanStation/" + kind + "/*"
 		all = append(all,
-			Figure{Group: quiet, What: kind + ", alerts per shift", Of: Ref{name, "alerts/shift"}, Plus: 1},
-			Figure{Group: quiet, What: kind + ", most alerts in any 8 hours", Of: Ref{name, "most-alerts/8h"}, Plus: 1},
-			Figure{Group: quiet, What: kind + ", groups and lasting ones per shift, before the budget", Of: Ref{name, "candidates/shift"}},
-			Figure{Group: quiet, What: kind + ", marks per signal and day", Of: Ref{name, "marks/signal-day"}, Plus: 3},
+			Figure{Group: quiet, What: kind + ", alerts per shift", Of: Ref{name, "alerts/shift"}, Unit: "alerts", Plus: 1},
+			Figure{Group: quiet, What: kind + ", most alerts in any 8 hours", Of: Ref{name, "most-alerts/8h"}, Unit: "alerts", Plus: 1},
+			Figure{Group: quiet, What: kind + ", groups and lasting ones per shift, before the budget", Of: Ref{name, "candidates/shift"}, Unit: "groups"},
+			Figure{Group: quiet, What: kind + ", marks per signal and day", Of: Ref{name, "marks/signal-day"}, Unit: "marks", Plus: 3},
 		)
 	}
 	for _, rate := range []string{"0.1Hz", "1Hz", "10Hz"} {
