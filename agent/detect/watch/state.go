@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"slices"
 	"time"
@@ -171,20 +170,27 @@ func (s *Signal) keep(detector string, now time.Time) (string, []byte) {
 	return stateKey(s.of.Station, s.of.Name, detector), stamp(now, k.Save())
 }
 
-// Save writes the file. It holds the Watcher while it collects, not while it
-// writes.
+// Save writes the file. It holds the Watcher for a few signals at a time, never
+// while it packs or writes: values go on meanwhile.
 func (w *Watcher) Save(now time.Time) error {
 	if w.o.File == "" {
 		return nil
 	}
-	w.mu.Lock()
 	data, err := w.encode(now)
-	w.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("save what detectors learnt: %w", err)
 	}
 	return durable.WriteFile(w.o.File, data, 0o600)
 }
+
+// entry is one state on its way into the file.
+type entry struct {
+	key string
+	savedState
+}
+
+// atOnce is how many signals are asked for their state without a pause.
+const atOnce = 32
 
 func (w *Watcher) encode(now time.Time) ([]byte, error) {
 	var out bytes.Buffer
@@ -192,44 +198,66 @@ func (w *Watcher) encode(now time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	buf := []byte(stateMagic)
+	_, failed := zip.Write([]byte(stateMagic))
+	var buf []byte
 	part := func(b []byte) { buf = append(binary.AppendUvarint(buf, uint64(len(b))), b...) }
-	var failed error
-	put := func(key string, s savedState) {
-		if s.state == nil || len(s.state) > maxState {
-			return
-		}
-		part([]byte(key))
-		buf = binary.AppendVarint(buf, s.at.UnixNano())
-		part([]byte(s.unit))
-		part(s.state)
-		_, err := zip.Write(buf)
-		failed = errors.Join(failed, err)
-		buf = buf[:0]
-	}
-	if w.paused {
-		put(pausedKey, savedState{now, "", []byte{1}})
-	}
-	for _, st := range w.stations {
-		for n, k := range st.keeper {
-			put(stateKey(st.name, "", n), savedState{now, "", k.Save()})
+	put := func(list []entry) {
+		for _, e := range list {
+			if e.state == nil || len(e.state) > maxState {
+				continue
+			}
+			buf = buf[:0]
+			part([]byte(e.key))
+			buf = binary.AppendVarint(buf, e.at.UnixNano())
+			part([]byte(e.unit))
+			part(e.state)
+			_, err := zip.Write(buf)
+			failed = errors.Join(failed, err)
 		}
 	}
-	for _, s := range w.ordered {
-		s.eachKeeper(func(name string, k detect.Keeper) {
-			put(stateKey(s.of.Station, s.of.Name, name), savedState{now, s.of.Unit, k.Save()})
-		})
+	put(w.common(now))
+	for from, more := 0, true; more; from += atOnce {
+		var list []entry
+		list, more = w.collect(from, now)
+		put(list)
 	}
-	for _, key := range slices.Sorted(maps.Keys(w.saved)) {
-		if s := w.saved[key]; now.Sub(s.at) < keepUnclaimed {
-			put(key, s)
-		}
-	}
-	_, err = zip.Write(buf) // the magic, where nothing followed it
-	if err := errors.Join(failed, err, zip.Close()); err != nil {
+	if err := errors.Join(failed, zip.Close()); err != nil {
 		return nil, err
 	}
 	return out.Bytes(), nil
+}
+
+// common are the states that belong to no signal, and those that no signal claimed.
+func (w *Watcher) common(now time.Time) (list []entry) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.paused {
+		list = append(list, entry{pausedKey, savedState{at: now, state: []byte{1}}})
+	}
+	for _, st := range w.stations {
+		for n, k := range st.keeper {
+			list = append(list, entry{stateKey(st.name, "", n), savedState{at: now, state: k.Save()}})
+		}
+	}
+	for key, s := range w.saved {
+		if now.Sub(s.at) < keepUnclaimed {
+			list = append(list, entry{key, s})
+		}
+	}
+	return list
+}
+
+// collect asks some signals for their states; more is false behind the last.
+func (w *Watcher) collect(from int, now time.Time) (list []entry, more bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	to := min(from+atOnce, len(w.ordered))
+	for _, s := range w.ordered[min(from, to):to] {
+		s.eachKeeper(func(name string, k detect.Keeper) {
+			list = append(list, entry{stateKey(s.of.Station, s.of.Name, name), savedState{now, s.of.Unit, k.Save()}})
+		})
+	}
+	return list, to < len(w.ordered)
 }
 
 func (s *Signal) eachKeeper(f func(name string, k detect.Keeper)) {
