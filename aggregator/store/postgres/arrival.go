@@ -6,31 +6,24 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/linewatch/linewatch/aggregator/store"
 )
 
 const (
-	// fewRows is how many rows of one index are read and put in the order of
-	// their arrival; of more the newest arrivals are looked at, window by window.
-	fewRows = 2000
-	// arrivalWindow is how many arrivals are looked at by one statement.
-	arrivalWindow = 10_000
 	// rareWords: when fewer rows of a window fit, an index of words is asked.
 	rareWords = 20
 )
 
 // found is what one read behind a key brought.
-type found struct {
-	rows []placed
-	end  key  // where to go on when all rows were used
-	more bool // there may be rows behind end
-	seen int  // rows looked at, as far as known
-}
+type found = store.Part[key]
 
 // ended is what a read of at most n rows brought.
 func ended(rows []placed, n int, after key, arrival bool) found {
-	r := found{rows: rows, end: after, more: len(rows) >= n, seen: len(rows)}
-	if len(rows) > 0 {
-		r.end = rows[len(rows)-1].key(arrival)
+	r := found{Rows: plain(rows), End: after, More: len(rows) >= n, Seen: len(rows)}
+	for _, p := range rows {
+		r.End = p.key(arrival)
+		r.Places = append(r.Places, r.End)
 	}
 	return r
 }
@@ -53,7 +46,7 @@ func (f *filter) arrivals(ctx context.Context, tx pgx.Tx, after key, n int) (fou
 	where, args := f.where(-1)
 	behind, behindArgs := after.behind(true)
 	rows, err := readRows(ctx, tx, `SELECT * FROM (SELECT * FROM events e WHERE true`+behind+byArrival+` LIMIT ?) e
-		WHERE `+where+byArrival+` LIMIT ?`, byArrival, slices.Concat(behindArgs, []any{arrivalWindow}, args, []any{n})...)
+		WHERE `+where+byArrival+` LIMIT ?`, byArrival, slices.Concat(behindArgs, []any{store.ArrivalWindow}, args, []any{n})...)
 	if err != nil || len(rows) == n {
 		return ended(rows, n, after, true), err
 	}
@@ -63,11 +56,13 @@ func (f *filter) arrivals(ctx context.Context, tx pgx.Tx, after key, n int) (fou
 	}
 	var end key
 	err = tx.QueryRow(ctx, numbered(`SELECT e.pos, e.log, e.idx FROM events e WHERE true`+behind+byArrival+` LIMIT 1 OFFSET ?`),
-		append(behindArgs, arrivalWindow-1)...).Scan(&end.pos, &end.log, &end.idx)
+		append(behindArgs, store.ArrivalWindow-1)...).Scan(&end.pos, &end.log, &end.idx)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ended(rows, n, after, true), nil
 	}
-	return found{rows: rows, end: end, more: true, seen: arrivalWindow}, err
+	part := ended(rows, n, after, true)
+	part.End, part.More, part.Seen = end, true, store.ArrivalWindow
+	return part, err
 }
 
 // sorted reads all rows that fit, and puts them in order.
@@ -79,15 +74,15 @@ func (f *filter) sorted(ctx context.Context, tx pgx.Tx, after key, n int) (found
 	return ended(rows, n, after, true), err
 }
 
-// sparse tells whether an index has at most fewRows rows for one of the columns,
+// sparse tells whether an index has at most store.FewRows rows for one of the columns,
 // or for the time.
 func (f *filter) sparse(ctx context.Context, tx pgx.Tx) (bool, error) {
 	bounds, boundArgs := f.bounds()
 	few := func(cond string, args ...any) (bool, error) {
 		var n int
 		err := tx.QueryRow(ctx, numbered(`SELECT count(*) FROM (SELECT 1 FROM events e WHERE `+cond+bounds+` LIMIT ?) e`),
-			slices.Concat(args, boundArgs, []any{fewRows + 1})...).Scan(&n)
-		return n <= fewRows, err
+			slices.Concat(args, boundArgs, []any{store.FewRows + 1})...).Scan(&n)
+		return n <= store.FewRows, err
 	}
 	for _, s := range f.sets {
 		switch s.column {

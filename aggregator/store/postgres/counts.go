@@ -1,9 +1,7 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -14,9 +12,6 @@ import (
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/event"
 )
-
-// maxBuckets bounds a histogram.
-const maxBuckets = 2000
 
 // Count counts matching rows, at most limit (0 for all).
 func (s *Store) Count(ctx context.Context, q store.EventQuery, limit int) (int, error) {
@@ -46,63 +41,36 @@ func (s *Store) Count(ctx context.Context, q store.EventQuery, limit int) (int, 
 // each yields matching rows, newest first, until yield returns false.
 func (f *filter) each(ctx context.Context, tx pgx.Tx, q store.EventQuery, yield func(store.Row) bool) error {
 	q.ByArrival = false
-	last := firstKey()
-	for {
-		rows, at, more, err := f.page(ctx, tx, q, last, maxPage)
-		if err != nil {
-			return err
-		}
-		for _, r := range rows {
-			if !yield(r) {
-				return nil
-			}
-		}
-		if !more {
-			return nil
-		}
-		last = at
-	}
+	page := func(after key) ([]store.Row, key, bool, error) { return f.page(ctx, tx, q, after, store.MaxPage) }
+	return store.Each(firstKey(), page, yield)
 }
 
 // Histogram counts matching rows of [from, to) by severity in buckets of equal length.
 func (s *Store) Histogram(ctx context.Context, q store.EventQuery, from, to time.Time, buckets int) ([]store.Bucket, error) {
-	if buckets < 1 || buckets > maxBuckets || !from.Before(to) {
-		return nil, errors.New("histogram: no interval, or no number of buckets between 1 and 2000")
+	h, err := store.NewHistogram(from, to, buckets)
+	if err != nil {
+		return nil, err
 	}
-	start := from.UnixMicro()
-	step := max((to.UnixMicro()-start+int64(buckets)-1)/int64(buckets), 1)
-	out := make([]store.Bucket, buckets)
-	for i := range out {
-		out[i].At = time.UnixMicro(start + int64(i)*step).UTC()
-	}
-	add := func(i int64, severity event.Severity, n int64) {
-		if i >= 0 && i < int64(buckets) && int(severity) < len(out[i].Counts) {
-			out[i].Counts[severity] += uint64(n)
-		}
-	}
-	_, err := inSnapshot(ctx, s, func(ctx context.Context, tx pgx.Tx) (struct{}, error) {
+	_, err = inSnapshot(ctx, s, func(ctx context.Context, tx pgx.Tx) (struct{}, error) {
 		f, err := compile(ctx, tx, q)
 		if err != nil || f.empty {
 			return struct{}{}, err
 		}
 		f.bound(from, to)
 		if !f.exact {
-			return struct{}{}, f.each(ctx, tx, q, func(r store.Row) bool {
-				add((r.At.UnixMicro()-start)/step, r.Severity, 1)
-				return true
-			})
+			return struct{}{}, f.each(ctx, tx, q, func(r store.Row) bool { h.AddRow(r); return true })
 		}
-		return struct{}{}, f.histogram(ctx, tx, start, step, add)
+		return struct{}{}, f.histogram(ctx, tx, h)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("histogram: %w", err)
 	}
-	return out, nil
+	return h.Buckets, nil
 }
 
-func (f *filter) histogram(ctx context.Context, tx pgx.Tx, start, step int64, add func(int64, event.Severity, int64)) error {
+func (f *filter) histogram(ctx context.Context, tx pgx.Tx, h *store.Histogram) error {
 	source := `count(*) FROM events e`
-	if begin := time.UnixMicro(start); f.byHours() && isHour(begin) && step%int64(time.Hour/time.Microsecond) == 0 && isHour(f.from) && isHour(f.to) {
+	if begin := time.UnixMicro(h.Start); f.byHours() && isHour(begin) && h.Step%int64(time.Hour/time.Microsecond) == 0 && isHour(f.from) && isHour(f.to) {
 		source = hoursSource
 	}
 	where, args := f.where(-1)
@@ -113,9 +81,9 @@ func (f *filter) histogram(ctx context.Context, tx pgx.Tx, start, step int64, ad
 	}
 	counts, err := collect(ctx, tx, pgx.RowToStructByPos[count], numbered(`SELECT
 		div((extract(epoch FROM e.at) * 1000000)::numeric - ?::bigint, ?::bigint)::bigint, e.severity, `+source+` WHERE `+where+` GROUP BY 1, 2`),
-		append([]any{start, step}, args...)...)
+		append([]any{h.Start, h.Step}, args...)...)
 	for _, c := range counts {
-		add(c.Bucket, event.Severity(c.Severity), c.Events)
+		h.Add(c.Bucket, event.Severity(c.Severity), uint64(c.Events))
 	}
 	return err
 }
@@ -134,7 +102,7 @@ func isHour(t time.Time) bool { return t.Truncate(time.Hour).Equal(t) }
 
 // StationHours counts matching rows of [from, to) by station and hour.
 func (s *Store) StationHours(ctx context.Context, q store.EventQuery, from, to time.Time) ([]store.StationHour, error) {
-	counts := map[stationHour]uint64{}
+	counts := map[store.HourKey]uint64{}
 	_, err := inSnapshot(ctx, s, func(ctx context.Context, tx pgx.Tx) (struct{}, error) {
 		f, err := compile(ctx, tx, q)
 		if err != nil || f.empty {
@@ -147,7 +115,7 @@ func (s *Store) StationHours(ctx context.Context, q store.EventQuery, from, to t
 		if !f.exact {
 			q.From, q.To = f.from, f.to
 			return struct{}{}, f.each(ctx, tx, q, func(r store.Row) bool {
-				counts[stationHour{r.Station, r.At.Truncate(time.Hour).Unix()}]++
+				counts[store.HourOf(r)]++
 				return true
 			})
 		}
@@ -156,24 +124,12 @@ func (s *Store) StationHours(ctx context.Context, q store.EventQuery, from, to t
 	if err != nil {
 		return nil, fmt.Errorf("events by station and hour: %w", err)
 	}
-	out := make([]store.StationHour, 0, len(counts))
-	for k, n := range counts {
-		out = append(out, store.StationHour{Station: k.station, Hour: time.Unix(k.hour, 0).UTC(), Count: n})
-	}
-	slices.SortFunc(out, func(a, b store.StationHour) int {
-		return cmp.Or(cmp.Compare(a.Station, b.Station), a.Hour.Compare(b.Hour))
-	})
-	return out, nil
-}
-
-type stationHour struct {
-	station string
-	hour    int64 // seconds
+	return store.SortedHours(counts), nil
 }
 
 // stationHours takes whole hours from the table of counts and the pieces at both
 // ends from the events.
-func (f *filter) stationHours(ctx context.Context, tx pgx.Tx, counts map[stationHour]uint64) error {
+func (f *filter) stationHours(ctx context.Context, tx pgx.Tx, counts map[store.HourKey]uint64) error {
 	from, to := f.from, f.to
 	first, last := from.Add(time.Hour-1).Truncate(time.Hour), to.Truncate(time.Hour)
 	if !f.byHours() || !first.Before(last) {
@@ -188,7 +144,7 @@ func (f *filter) stationHours(ctx context.Context, tx pgx.Tx, counts map[station
 	return f.addHours(ctx, tx, `count(*) FROM events e`, last, to, counts)
 }
 
-func (f *filter) addHours(ctx context.Context, tx pgx.Tx, source string, from, to time.Time, counts map[stationHour]uint64) error {
+func (f *filter) addHours(ctx context.Context, tx pgx.Tx, source string, from, to time.Time, counts map[store.HourKey]uint64) error {
 	if !from.Before(to) {
 		return nil
 	}
@@ -203,7 +159,7 @@ func (f *filter) addHours(ctx context.Context, tx pgx.Tx, source string, from, t
 	rows, err := collect(ctx, tx, pgx.RowToStructByPos[count],
 		numbered(`SELECT e.station, date_trunc('hour', e.at, 'UTC'), `+source+` WHERE `+where+` GROUP BY 1, 2`), args...)
 	for _, c := range rows {
-		counts[stationHour{c.Station, c.Hour.Unix()}] += uint64(c.Events)
+		counts[store.HourKey{Station: c.Station, Hour: c.Hour.UnixMicro()}] += uint64(c.Events)
 	}
 	return err
 }

@@ -16,13 +16,6 @@ import (
 )
 
 const (
-	maxPage = 1000
-	// maxExamined bounds the rows that one call reads for a filter that SQL can't
-	// decide; the page then has fewer rows, and a cursor to go on from.
-	maxExamined = 50_000
-	// maxBranches is how many values of a column are read as sorted branches of
-	// their own; beyond it the rows are read in the order of time and filtered.
-	maxBranches = 12
 	// sample is how many of the newest rows are looked at for values that may be
 	// common, before an index without an order is asked for all rows with them;
 	// maxLook is how many when one in a hundred had the value.
@@ -47,13 +40,6 @@ func (p placed) key(arrival bool) key {
 		k.at = p.At
 	}
 	return k
-}
-
-func pageLimit(n int) int {
-	if n <= 0 {
-		return 100
-	}
-	return min(n, maxPage)
 }
 
 // lastTime is behind all events.
@@ -91,7 +77,7 @@ func (s *Store) Events(ctx context.Context, q store.EventQuery) (store.Page, err
 		if err != nil || f.empty {
 			return store.Page{}, err
 		}
-		rows, last, more, err := f.page(ctx, tx, q, from, pageLimit(q.Limit))
+		rows, last, more, err := f.page(ctx, tx, q, from, store.PageLimit(q.Limit))
 		if err != nil {
 			return store.Page{}, err
 		}
@@ -109,35 +95,7 @@ func (s *Store) Events(ctx context.Context, q store.EventQuery) (store.Page, err
 
 // page collects limit rows that match; last is the last row looked at.
 func (f *filter) page(ctx context.Context, tx pgx.Tx, q store.EventQuery, from key, limit int) (rows []store.Row, last key, more bool, err error) {
-	last = from
-	for examined := 0; ; {
-		n := limit + 1 - len(rows)
-		if !f.exact {
-			n = max(n, min(4*limit, maxPage))
-		}
-		batch, err := f.fetch(ctx, tx, q.ByArrival, last, n)
-		if err != nil {
-			return nil, last, false, err
-		}
-		for _, p := range batch.rows {
-			fits := f.exact || q.Match(p.Row)
-			if fits && len(rows) == limit {
-				return rows, last, true, nil
-			}
-			last = p.key(q.ByArrival)
-			if fits {
-				rows = append(rows, p.Row)
-			}
-		}
-		last = batch.end
-		examined += batch.seen
-		if !batch.more {
-			return rows, last, false, nil
-		}
-		if examined >= maxExamined {
-			return rows, last, true, nil
-		}
-	}
+	return store.Fill(q, f.exact, from, limit, func(after key, n int) (found, error) { return f.fetch(ctx, tx, q.ByArrival, after, n) })
 }
 
 // Order and bound of lists.
@@ -223,7 +181,7 @@ func (f *filter) branch() int {
 			if len(s.values) == 1 {
 				return -1
 			}
-			if len(s.values) <= maxBranches && (branch < 0 || len(s.values) < len(f.sets[branch].values)) {
+			if len(s.values) <= store.MaxBranches && (branch < 0 || len(s.values) < len(f.sets[branch].values)) {
 				branch = i
 			}
 		}
@@ -310,13 +268,13 @@ func (s *Store) Around(ctx context.Context, r store.Row, before, after int) ([]s
 		}
 		args := []any{r.Station, r.At, r.At, n, int64(r.Index)}
 		older, err := readRows(ctx, tx, `SELECT * FROM events e WHERE e.station = ?`+beforeTime+byTime+` LIMIT ?`, byTime,
-			append(args[:5:5], min(max(before, 0), maxPage))...)
+			append(args[:5:5], min(max(before, 0), store.MaxPage))...)
 		if err != nil {
 			return nil, err
 		}
 		const oldestFirst = ` ORDER BY e.at, e.log, e.idx`
 		newer, err := readRows(ctx, tx, `SELECT * FROM events e WHERE e.station = ? AND e.at >= ? AND (e.at, e.log, e.idx) > (?, ?, ?)`+
-			oldestFirst+` LIMIT ?`, oldestFirst, append(args[:5:5], min(max(after, 0), maxPage))...)
+			oldestFirst+` LIMIT ?`, oldestFirst, append(args[:5:5], min(max(after, 0), store.MaxPage))...)
 		if err != nil {
 			return nil, err
 		}

@@ -112,21 +112,7 @@ func (s *Store) LeafHashes(ctx context.Context, log string, from, to uint64) ([]
 		if err != nil {
 			return nil, err
 		}
-		if from > to || to > size {
-			return nil, fmt.Errorf("size is %d: %w", size, store.ErrNotFound)
-		}
-		hashes := make([]evidence.Hash, 0, to-from)
-		for i := from; i < to; i++ {
-			h, err := nodes(0, i)
-			if errors.Is(err, evidence.ErrUnknownNode) {
-				return nil, fmt.Errorf("leaf %d lies in a hole: %w", i, store.ErrNotFound)
-			}
-			if err != nil {
-				return nil, err
-			}
-			hashes = append(hashes, h)
-		}
-		return hashes, nil
+		return store.LeafHashes(nodes, size, from, to)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("leaf hashes %d to %d of log %s: %w", from, to, log, err)

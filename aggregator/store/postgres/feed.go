@@ -40,7 +40,7 @@ func (s *Store) Feed(ctx context.Context, after string, limit int) (store.FeedPa
 		}
 		rows, err := collect(ctx, tx, scanRow, `SELECT `+rowColumns+` FROM (SELECT * FROM events
 			WHERE (pos, log, idx) > ($1, $2, $3) AND pos < `+horizon+` ORDER BY pos, log, idx LIMIT $4) e
-			JOIN logs l ON l.n = e.log ORDER BY e.pos, e.log, e.idx`, at.pos, at.log, at.idx, pageLimit(limit))
+			JOIN logs l ON l.n = e.log ORDER BY e.pos, e.log, e.idx`, at.pos, at.log, at.idx, store.PageLimit(limit))
 		if err != nil {
 			return store.FeedPage{}, err
 		}

@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/linewatch/linewatch/aggregator/store"
-	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/query"
 )
 
@@ -198,11 +197,8 @@ func (f *filter) term(ctx context.Context, tx pgx.Tx, t query.Term) error {
 
 func severities(t query.Term) []int16 {
 	var out []int16
-	for _, s := range event.Severities() {
-		one := query.Query{Terms: []query.Term{{Field: query.Severity, Op: t.Op, Values: t.Values}}}
-		if one.Match(query.Event{Severity: s}) {
-			out = append(out, int16(s))
-		}
+	for _, s := range store.Severities(t) {
+		out = append(out, int16(s))
 	}
 	return out
 }

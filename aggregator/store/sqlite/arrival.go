@@ -6,23 +6,12 @@ import (
 	"errors"
 	"math"
 	"strings"
-)
 
-const (
-	// fewRows is how many rows of one index are read and put in the order of
-	// their arrival; of more the newest arrivals are looked at, window by window.
-	fewRows = 2000
-	// arrivalWindow is how many arrivals are looked at by one statement.
-	arrivalWindow = 10_000
+	"github.com/linewatch/linewatch/aggregator/store"
 )
 
 // found is what one read behind a key brought.
-type found struct {
-	rows []placed
-	end  key  // where to go on when all rows were used
-	more bool // there may be rows behind end
-	seen int  // rows looked at, as far as known
-}
+type found = store.Part[key]
 
 // arrivals reads up to n rows behind a key in the order of their commits. No
 // index is sorted by a column and the arrival, and SQLite, which has no
@@ -44,7 +33,7 @@ func (f *filter) arrivals(ctx context.Context, tx *sql.Tx, after key, n int) (fo
 	}
 	end := key{first: math.MinInt64}
 	err := tx.QueryRowContext(ctx, `SELECT e.pos, e.log, e.idx FROM events e WHERE (e.pos, e.log, e.idx) < (?, ?, ?)`+lastFirst+` OFFSET ?`,
-		after.first, after.log, after.idx, 1, arrivalWindow-1).Scan(&end.first, &end.log, &end.idx)
+		after.first, after.log, after.idx, 1, store.ArrivalWindow-1).Scan(&end.first, &end.log, &end.idx)
 	whole := err == nil
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return found{}, err
@@ -54,7 +43,9 @@ func (f *filter) arrivals(ctx context.Context, tx *sql.Tx, after key, n int) (fo
 	if err != nil || len(rows) == n {
 		return ended(rows, n, after, true), err
 	}
-	return found{rows: rows, end: end, more: whole, seen: arrivalWindow}, nil
+	part := ended(rows, n, after, true)
+	part.End, part.More, part.Seen = end, whole, store.ArrivalWindow
+	return part, nil
 }
 
 // lastFirst is the order of arrival, newest first.
@@ -74,9 +65,10 @@ func (f *filter) arrivalTail(after, end key, n int) (string, []any) {
 
 // ended is what a read of at most n rows brought.
 func ended(rows []placed, n int, after key, arrival bool) found {
-	r := found{rows: rows, end: after, more: len(rows) >= n, seen: len(rows)}
-	if len(rows) > 0 {
-		r.end = rows[len(rows)-1].key(arrival)
+	r := found{Rows: plain(rows), End: after, More: len(rows) >= n, Seen: len(rows)}
+	for _, p := range rows {
+		r.End = p.key(arrival)
+		r.Places = append(r.Places, r.End)
 	}
 	return r
 }
@@ -87,13 +79,13 @@ const (
 	byTime  = "at"
 )
 
-// sparse chooses what has at most fewRows rows by its index: a column, the words
+// sparse chooses what has at most store.FewRows rows by its index: a column, the words
 // or the time; "" when nothing has.
 func (f *filter) sparse(ctx context.Context, tx *sql.Tx) (string, error) {
 	few := func(text string, args ...any) (bool, error) {
 		var n int
-		err := tx.QueryRowContext(ctx, `SELECT count(*) FROM (`+text+` LIMIT ?)`, append(args, fewRows+1)...).Scan(&n)
-		return n <= fewRows, err
+		err := tx.QueryRowContext(ctx, `SELECT count(*) FROM (`+text+` LIMIT ?)`, append(args, store.FewRows+1)...).Scan(&n)
+		return n <= store.FewRows, err
 	}
 	for _, s := range f.sets {
 		switch s.column {

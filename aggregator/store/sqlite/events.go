@@ -13,16 +13,6 @@ import (
 	"github.com/linewatch/linewatch/aggregator/store"
 )
 
-const (
-	maxPage = 1000
-	// maxExamined bounds the rows that one call reads for a filter that SQL can't
-	// decide; the page then has fewer rows, and a cursor to go on from.
-	maxExamined = 50_000
-	// maxBranches is how many values of a column are read as sorted branches of
-	// their own; beyond it the rows are read in the order of time and filtered.
-	maxBranches = 12
-)
-
 // key is the place of a row in an order: (at, log, idx), or (pos, log, idx).
 type key struct{ first, log, idx int64 }
 
@@ -31,13 +21,6 @@ func (p placed) key(arrival bool) key {
 		return key{p.pos, p.log, int64(p.Index)}
 	}
 	return key{p.at, p.log, int64(p.Index)}
-}
-
-func pageLimit(n int) int {
-	if n <= 0 {
-		return 100
-	}
-	return min(n, maxPage)
 }
 
 // Events returns one page, newest first.
@@ -59,7 +42,7 @@ func (s *Store) Events(ctx context.Context, q store.EventQuery) (store.Page, err
 		if err != nil || f.empty {
 			return store.Page{}, err
 		}
-		rows, last, more, err := f.page(ctx, tx, q, from, pageLimit(q.Limit))
+		rows, last, more, err := f.page(ctx, tx, q, from, store.PageLimit(q.Limit))
 		if err != nil {
 			return store.Page{}, err
 		}
@@ -77,35 +60,7 @@ func (s *Store) Events(ctx context.Context, q store.EventQuery) (store.Page, err
 
 // page collects limit rows that match; last is the last row looked at.
 func (f *filter) page(ctx context.Context, tx *sql.Tx, q store.EventQuery, from key, limit int) (rows []store.Row, last key, more bool, err error) {
-	last = from
-	for examined := 0; ; {
-		n := limit + 1 - len(rows)
-		if !f.exact {
-			n = max(n, min(4*limit, maxPage))
-		}
-		batch, err := f.fetch(ctx, tx, q.ByArrival, last, n)
-		if err != nil {
-			return nil, last, false, err
-		}
-		for _, p := range batch.rows {
-			fits := f.exact || q.Match(p.Row)
-			if fits && len(rows) == limit {
-				return rows, last, true, nil
-			}
-			last = p.key(q.ByArrival)
-			if fits {
-				rows = append(rows, p.Row)
-			}
-		}
-		last = batch.end
-		examined += batch.seen
-		if !batch.more {
-			return rows, last, false, nil
-		}
-		if examined >= maxExamined {
-			return rows, last, true, nil
-		}
-	}
+	return store.Fill(q, f.exact, from, limit, func(after key, n int) (found, error) { return f.fetch(ctx, tx, q.ByArrival, after, n) })
 }
 
 // fetch reads at least n rows behind a key, newest first, or all there are; by
@@ -154,7 +109,7 @@ func (f *filter) branch() int {
 			if len(s.values) == 1 {
 				return -1
 			}
-			if len(s.values) <= maxBranches && (branch < 0 || len(s.values) < len(f.sets[branch].values)) {
+			if len(s.values) <= store.MaxBranches && (branch < 0 || len(s.values) < len(f.sets[branch].values)) {
 				branch = i
 			}
 		case "id":
@@ -279,12 +234,12 @@ func (s *Store) Around(ctx context.Context, r store.Row, before, after int) ([]s
 		}
 		args := []any{r.Station, r.At.UnixMicro(), n, int64(r.Index)}
 		older, err := readRows(ctx, tx, `e.station = ? AND (e.at, e.log, e.idx) < (?, ?, ?) ORDER BY e.at DESC, e.log DESC, e.idx DESC LIMIT ?`,
-			append(args[:4:4], min(max(before, 0), maxPage))...)
+			append(args[:4:4], min(max(before, 0), store.MaxPage))...)
 		if err != nil {
 			return nil, err
 		}
 		newer, err := readRows(ctx, tx, `e.station = ? AND (e.at, e.log, e.idx) > (?, ?, ?) ORDER BY e.at, e.log, e.idx LIMIT ?`,
-			append(args[:4:4], min(max(after, 0), maxPage))...)
+			append(args[:4:4], min(max(after, 0), store.MaxPage))...)
 		if err != nil {
 			return nil, err
 		}

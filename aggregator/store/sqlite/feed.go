@@ -1,13 +1,10 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
 	"math"
-	"slices"
-	"time"
 
 	"github.com/linewatch/linewatch/aggregator/store"
 )
@@ -35,7 +32,7 @@ func (s *Store) Feed(ctx context.Context, after string, limit int) (store.FeedPa
 			at = key{n[0], n[1], n[2]}
 		}
 		rows, err := readRows(ctx, tx, `(e.pos, e.log, e.idx) > (?, ?, ?) ORDER BY e.pos, e.log, e.idx LIMIT ?`,
-			at.first, at.log, at.idx, pageLimit(limit))
+			at.first, at.log, at.idx, store.PageLimit(limit))
 		if err != nil {
 			return store.FeedPage{}, err
 		}
@@ -56,14 +53,3 @@ func (k key) feedCursor() string {
 
 // Changed returns a channel that the next commit closes.
 func (s *Store) Changed() <-chan struct{} { return s.changes.Wait() }
-
-func sortedHours(counts map[stationHour]uint64) []store.StationHour {
-	out := make([]store.StationHour, 0, len(counts))
-	for k, n := range counts {
-		out = append(out, store.StationHour{Station: k.station, Hour: time.UnixMicro(k.hour).UTC(), Count: n})
-	}
-	slices.SortFunc(out, func(a, b store.StationHour) int {
-		return cmp.Or(cmp.Compare(a.Station, b.Station), a.Hour.Compare(b.Hour))
-	})
-	return out
-}

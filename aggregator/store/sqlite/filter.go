@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/linewatch/linewatch/aggregator/store"
-	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/query"
 )
 
@@ -190,11 +189,8 @@ func (f *filter) term(ctx context.Context, q queryer, t query.Term) error {
 
 func severities(t query.Term) []any {
 	var out []any
-	for _, s := range event.Severities() {
-		one := query.Query{Terms: []query.Term{{Field: query.Severity, Op: t.Op, Values: t.Values}}}
-		if one.Match(query.Event{Severity: s}) {
-			out = append(out, int64(s))
-		}
+	for _, s := range store.Severities(t) {
+		out = append(out, int64(s))
 	}
 	return out
 }
