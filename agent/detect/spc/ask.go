@@ -69,9 +69,41 @@ func (b *Book) Charts(name string) []Shown {
 		}
 		c.mu.Unlock()
 	}
+	out = append(out, b.idle(name, out)...)
 	slices.SortFunc(out, func(x, y Shown) int {
 		return cmp.Or(cmp.Compare(x.Station, y.Station), cmp.Compare(x.Name, y.Name), cmp.Compare(x.Recipe, y.Recipe))
 	})
+	return out
+}
+
+// idle are the charts of which only the baselines are known: their signal or parts have
+// given no value since the agent started.
+func (b *Book) idle(name string, live []Shown) (out []Shown) {
+	b.mu.Lock()
+	seen := map[Key]bool{}
+	for _, s := range live {
+		seen[s.Key] = true
+	}
+	var keys []Key
+	for _, e := range b.entries {
+		if (name == "" || e.Name == name) && !seen[e.Key] {
+			seen[e.Key] = true
+			keys = append(keys, e.Key)
+		}
+	}
+	b.mu.Unlock()
+	for _, k := range keys {
+		s := Shown{Key: k, State: "idle", Detail: "no value since the agent started", Rules: []int{}, Points: []Point{}, Versions: b.history(k)}
+		if len(s.Versions) == 0 {
+			continue
+		}
+		newest := s.Versions[0]
+		s.Unit, s.Chart, s.Subgroup = newest.Unit, string(newest.Baseline.Base), subgroupOf(newest.Every, newest.Group)
+		if e, ok := b.newest(k, Frozen); ok {
+			s.Active = &e
+		}
+		out = append(out, s)
+	}
 	return out
 }
 
@@ -110,11 +142,13 @@ func (c *Chart) shows() (out []Shown) {
 	return out
 }
 
-func (c *Chart) subgroup() string {
-	if c.cfg.Subgroup > 0 {
-		return c.cfg.Subgroup.String()
+func (c *Chart) subgroup() string { return subgroupOf(c.cfg.Subgroup, c.cfg.Values) }
+
+func subgroupOf(every time.Duration, values int) string {
+	if every > 0 {
+		return every.String()
 	}
-	return words.Count(uint64(max(c.cfg.Values, 1)), "value", "values")
+	return words.Count(uint64(max(values, 1)), "value", "values")
 }
 
 // Remarks are what a person should look at before approving.

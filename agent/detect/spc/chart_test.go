@@ -196,6 +196,20 @@ func TestAnAlarmThatComesAndGoesIsToldOnce(t *testing.T) {
 	require.Equal(t, 1, told)
 }
 
+func TestBaselinesAreShownAlsoBeforeTheFirstValueOfTheDay(t *testing.T) {
+	g := newRig(t, config.SPC{})
+	g.minutes(27, 42)
+	g.freeze()
+	book, err := OpenBook(g.book.path)
+	require.NoError(t, err)
+	list := book.Charts("press.force")
+	require.Len(t, list, 1)
+	require.Equal(t, "idle", list[0].State)
+	require.Equal(t, "1m0s", list[0].Subgroup)
+	require.Equal(t, 1, list[0].Active.Version)
+	require.Empty(t, book.Charts("other"))
+}
+
 func TestABaselineOfOtherSubgroupsIsNotUsed(t *testing.T) {
 	g := newRig(t, config.SPC{})
 	g.minutes(27, 42)
