@@ -21,6 +21,7 @@ import (
 	"github.com/linewatch/linewatch/agent/enrol"
 	"github.com/linewatch/linewatch/agent/forward"
 	"github.com/linewatch/linewatch/agent/journal"
+	"github.com/linewatch/linewatch/agent/keystore"
 	"github.com/linewatch/linewatch/agent/pipeline"
 	"github.com/linewatch/linewatch/agent/source"
 	"github.com/linewatch/linewatch/agent/source/mqtt"
@@ -111,18 +112,23 @@ func (a *Agent) start(ctx context.Context) error {
 // (a copied disk, a new mainboard) it is set aside and a new one is made, which
 // records at once and forwards after approval.
 func (a *Agent) identify(ctx context.Context) (*enrol.Identity, error) {
-	id, err := enrol.Load(a.cfg.DataDir)
-	if err != nil {
-		return nil, err
+	id, sealed := enrol.Load(a.cfg.DataDir)
+	if errors.Is(sealed, keystore.ErrSealed) { // by another machine?
+		var err error
+		if id, err = enrol.Peek(a.cfg.DataDir); err != nil {
+			return nil, err
+		}
+	} else if sealed != nil {
+		return nil, sealed
 	}
 	machine, err := identity.Machine(ctx, a.cfg.Machine)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(sealed, err)
 	}
 	id.Via(a.cfg.Aggregator.URLs, a.cfg.Aggregator.Proxy)
 	same, why := id.SameMachine(machine)
 	if same {
-		return id, nil
+		return id, sealed
 	}
 	a.log.Warn("this is another machine than the one that was enrolled; going on under a new identity that waits for approval", "was", id.AgentID, "reason", why)
 	return id.Replace(a.cfg.DataDir, machine, "machine changed: "+why)

@@ -14,8 +14,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/linewatch/linewatch/agent/agenttest"
 	"github.com/linewatch/linewatch/agent/enrol"
 	"github.com/linewatch/linewatch/agent/journal"
+	"github.com/linewatch/linewatch/agent/keystore"
 	"github.com/linewatch/linewatch/agent/source"
 	"github.com/linewatch/linewatch/shared/event"
 )
@@ -193,4 +195,40 @@ func TestKeysAreSealedWhenTheServiceHasACredential(t *testing.T) {
 	t.Setenv("CREDENTIALS_DIRECTORY", "")
 	_, err := OpenJournal(t.Context(), m.cfg, m.log)
 	require.ErrorContains(t, err, "only the service has the credential")
+}
+
+// A copied disk takes along keys that open on no other machine: the station must
+// record there all the same. On its own machine it must not drop its identity.
+func TestKeysSealedOnAnotherMachineAreSucceededThoseOfThisOneAreNamed(t *testing.T) {
+	credential := func(secret string) {
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "linewatch-key"), []byte(strings.Repeat(secret, 32)), 0o400))
+		t.Setenv("CREDENTIALS_DIRECTORY", dir)
+	}
+	m := newMachine(t, false)
+	credential("k")
+	stop := m.start()
+	m.until("it forwards", func(st Status) bool { return forwarded(st) && st.Key.Kept == "credential" })
+	require.NoError(t, stop())
+	first, err := enrol.Peek(m.cfg.DataDir)
+	require.NoError(t, err)
+
+	for _, dropped := range []func(){
+		func() { credential("x") }, func() { t.Setenv("CREDENTIALS_DIRECTORY", "") },
+	} {
+		dropped()
+		err = New(m.cfg, m.log).Run(t.Context())
+		require.ErrorIs(t, err, keystore.ErrSealed, "the machine is the same: a person has to look")
+		require.ErrorContains(t, err, "enrol --replace")
+	}
+	m.cfg.Machine = agenttest.Machine(t, m.dir, "two")
+	credential("x")
+	m.office.Pending(true)
+	stop = m.start()
+	m.until("it records under another name", func(st Status) bool { return st.AgentID != "" && st.AgentID != first.AgentID })
+	require.NoError(t, stop())
+	second, err := enrol.Load(m.cfg.DataDir)
+	require.NoError(t, err)
+	require.Equal(t, first.AgentID, second.Predecessor)
+	require.True(t, second.Waiting())
 }

@@ -3,6 +3,7 @@ package enrol
 import (
 	"crypto"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -23,6 +24,9 @@ func (id *Identity) path(name string) string { return filepath.Join(id.dir, name
 
 func loadLogKey(path string) (crypto.Signer, error) {
 	key, err := keystore.Load(path)
+	if errors.Is(err, keystore.ErrSealed) {
+		return nil, fmt.Errorf("identity: %w (when what sealed it is lost: linewatch-agent enrol --replace REASON)", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("identity: %w", err)
 	}

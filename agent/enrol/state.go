@@ -69,8 +69,27 @@ type Identity struct {
 
 func folder(dataDir string) string { return filepath.Join(dataDir, "identity") }
 
-// Load reads the identity of dataDir; ErrNotEnrolled without one.
+// Load reads the identity of dataDir; ErrNotEnrolled without one. Keys that do not
+// open here are keystore.ErrSealed; Peek tells whose they are then.
 func Load(dataDir string) (*Identity, error) {
+	id, err := Peek(dataDir)
+	if err != nil {
+		return nil, err
+	}
+	if id.logKey, err = loadLogKey(id.path(logKeyName)); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(id.path(nextKeyName)); err == nil {
+		if id.next, err = loadLogKey(id.path(nextKeyName)); err != nil {
+			return nil, err
+		}
+	}
+	return id, nil
+}
+
+// Peek is Load without the keys: enough for SameMachine and Replace, not to sign
+// or to ask.
+func Peek(dataDir string) (*Identity, error) {
 	dir := folder(dataDir)
 	text, err := os.ReadFile(filepath.Join(dir, "agent.json"))
 	if errors.Is(err, os.ErrNotExist) {
@@ -88,14 +107,6 @@ func Load(dataDir string) (*Identity, error) {
 	id := &Identity{dir: dir}
 	if err := json.Unmarshal(text, &id.State); err != nil {
 		return nil, fmt.Errorf("identity: %s is damaged: %w (restore it, or remove the folder and enrol again)", dir, err)
-	}
-	if id.logKey, err = loadLogKey(id.path(logKeyName)); err != nil {
-		return nil, err
-	}
-	if _, err := os.Stat(id.path(nextKeyName)); err == nil {
-		if id.next, err = loadLogKey(id.path(nextKeyName)); err != nil {
-			return nil, err
-		}
 	}
 	return id, nil
 }

@@ -115,3 +115,21 @@ func TestADamagedIdentityIsNamed(t *testing.T) {
 	s.fails(cli.ExitFailed, []string{"enrol", "--token-file", s.path("token")}, "damaged")
 	require.FileExists(t, s.path("data/identity/log.key"))
 }
+
+func TestAKeyThatNoLongerOpensIsReplaced(t *testing.T) {
+	s := newStation(t).withOffice()
+	credentials := s.path("credentials")
+	require.NoError(t, os.MkdirAll(credentials, 0o700))
+	s.file("credentials/linewatch-key", strings.Repeat("k", 32))
+	t.Setenv("CREDENTIALS_DIRECTORY", credentials)
+	s.ok("enrol", "--token-file", s.file("token", s.office.Token()))
+	s.file("credentials/linewatch-key", strings.Repeat("x", 32)) // a new installation of the system
+	s.fails(cli.ExitFailed, []string{"run"}, "sealed", "enrol --replace")
+	s.fails(cli.ExitFailed, []string{"enrol", "--token-file", s.path("token")}, "sealed", "enrol --replace")
+	before := len(s.office.Asked())
+	out := s.ok("enrol", "--replace", "credential lost")
+	require.Contains(t, out, "is set aside")
+	asked := s.office.Asked()
+	require.Greater(t, len(asked), before)
+	require.Equal(t, asked[0].AgentID, asked[len(asked)-1].Predecessor)
+}

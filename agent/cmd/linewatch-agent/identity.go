@@ -13,6 +13,7 @@ import (
 	"github.com/linewatch/linewatch/agent/control"
 	"github.com/linewatch/linewatch/agent/enrol"
 	"github.com/linewatch/linewatch/agent/journal"
+	"github.com/linewatch/linewatch/agent/keystore"
 	"github.com/linewatch/linewatch/shared/cli"
 	"github.com/linewatch/linewatch/shared/evidence"
 	"github.com/linewatch/linewatch/shared/identity"
@@ -31,8 +32,8 @@ func (a *app) enrolCommand() *cobra.Command {
 				return err
 			}
 			id, err := enrol.Load(cfg.DataDir)
-			if err == nil && replace != "" {
-				id, err = a.replace(cmd, cfg, id, replace)
+			if replace != "" && (err == nil || errors.Is(err, keystore.ErrSealed)) {
+				id, err = a.replace(cmd, cfg, replace)
 			}
 			switch {
 			case errors.Is(err, enrol.ErrNotEnrolled):
@@ -61,15 +62,13 @@ func (a *app) enrolCommand() *cobra.Command {
 
 // replace makes a new identity, which names the one before and waits for approval.
 // Events that were not forwarded go on in new logs, which name the old ones.
-func (a *app) replace(cmd *cobra.Command, cfg config.Config, old *enrol.Identity, reason string) (*enrol.Identity, error) {
-	j, err := a.openJournal(cmd.Context(), cfg)
-	if errors.Is(err, journal.ErrLocked) {
-		return nil, errors.New("the agent is running with " + cfg.DataDir + "; stop it first: linewatch-agent stop")
-	}
-	if err != nil {
+// A key that is sealed and does not open here is replaced too.
+func (a *app) replace(cmd *cobra.Command, cfg config.Config, reason string) (*enrol.Identity, error) {
+	if err := a.stopped(cmd.Context(), cfg); err != nil {
 		return nil, err
 	}
-	if err := j.Close(); err != nil {
+	old, err := enrol.Peek(cfg.DataDir)
+	if err != nil {
 		return nil, err
 	}
 	machine, err := identity.Machine(cmd.Context(), cfg.Machine)
@@ -81,6 +80,22 @@ func (a *app) replace(cmd *cobra.Command, cfg config.Config, old *enrol.Identity
 		fmt.Fprintf(cmd.OutOrStdout(), "%s is set aside; on the aggregator, once the new one waits:  linewatch-aggregator agents approve %s --replaces %s\n", old.AgentID, id.AgentID, old.AgentID)
 	}
 	return id, err
+}
+
+// stopped makes sure that no agent runs with the data folder.
+func (a *app) stopped(ctx context.Context, cfg config.Config) error {
+	var s agent.Status
+	running := control.Get(ctx, cfg.DataDir, "/status", nil, &s) == nil
+	j, err := a.openJournal(ctx, cfg)
+	switch {
+	case running || errors.Is(err, journal.ErrLocked):
+		return errors.New("the agent is running with " + cfg.DataDir + "; stop it first: linewatch-agent stop")
+	case errors.Is(err, keystore.ErrSealed): // the journal opens only with the key
+		return nil
+	case err != nil:
+		return err
+	}
+	return j.Close()
 }
 
 // retry uses the token of this call, if there is one: that of the first may have
