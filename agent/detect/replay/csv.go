@@ -35,8 +35,7 @@ type Reader struct {
 	csv     *csv.Reader
 	names   []string
 	long    bool
-	at      int // columns of the long form
-	signal  int
+	signal  int // columns of the long form
 	value   int
 	zone    *time.Location
 	line    int

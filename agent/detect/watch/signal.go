@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"github.com/linewatch/linewatch/agent/detect/limits"
 	"github.com/linewatch/linewatch/agent/detect/recorder"
 	"github.com/linewatch/linewatch/agent/source"
+	"github.com/linewatch/linewatch/shared/event"
 )
 
 // Value is one value as a source gave it.
@@ -68,7 +70,11 @@ func (w *Watcher) Signal(p *source.Point) *Signal {
 	if s := w.signals[k]; s != nil {
 		return s
 	}
-	if p.Signal == "" || len(w.signals) >= w.o.Detection.MaxSignals {
+	if p.Signal == "" {
+		return nil
+	}
+	if len(w.signals) >= w.o.Detection.MaxSignals {
+		w.tooMany(p)
 		return nil
 	}
 	cfg := w.o.Signals[p.Signal]
@@ -97,6 +103,26 @@ func (w *Watcher) Signal(p *source.Point) *Signal {
 		s.discrete()
 	}
 	return s
+}
+
+// tooMany says once that further signals are not watched.
+func (w *Watcher) tooMany(p *source.Point) {
+	if w.full {
+		return
+	}
+	w.full = true
+	most := w.o.Detection.MaxSignals
+	w.o.Logger.Warn("further signals are not watched; detection.max_signals allows more", "max", most, "first", p.Signal)
+	w.waiting = append(w.waiting, Out{
+		Point: &source.Point{Source: p.Source, Kind: p.Kind, Endpoint: p.Endpoint, Station: p.Station},
+		Finding: detect.Finding{
+			Type: event.TypeSignalLearning, Condition: "TooMany", Detector: "watch",
+			Data: map[string]any{
+				"signal": p.Signal, "detector": "all", "state": "off",
+				"explanation": fmt.Sprintf("%s and further signals are recorded and not watched: detection.max_signals is %d.", p.Signal, most),
+			},
+		},
+	})
 }
 
 // rules reads the configuration of heartbeat and flatline.

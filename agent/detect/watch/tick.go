@@ -15,6 +15,11 @@ const catchUp = 5 * time.Second
 // curves that are due.
 func (w *Watcher) Tick(source string, now time.Time) (out []Out) {
 	now = now.Round(0)
+	for _, o := range w.waiting {
+		o.At, o.Finding.At = now, now
+		out = append(out, o)
+	}
+	w.waiting = nil
 	for _, s := range w.ordered {
 		if s.of.Source == source {
 			out = s.tick(out, now)

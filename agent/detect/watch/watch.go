@@ -49,7 +49,8 @@ type Watcher struct {
 	sources  map[string]*origin
 	saved    map[string]savedState // of the file, until a signal claims it
 	paused   bool
-	full     bool // more signals than are watched, told once
+	full     bool  // there are more signals than are watched, which is told once
+	waiting  []Out // told with the next tick
 }
 
 type key struct{ source, station, name string }
@@ -61,7 +62,6 @@ type station struct {
 	context   detect.Context
 	detectors []detect.Station
 	byName    map[string]*Signal
-	ticked    time.Time
 	first     *Signal // stands for the station where an event is of no signal
 	keeper    map[string]detect.Keeper
 }

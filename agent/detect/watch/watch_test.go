@@ -328,6 +328,8 @@ func TestNoMoreSignalsAreWatchedThanConfigured(t *testing.T) {
 		s := w.Signal(point(fmt.Sprint("s", i)))
 		require.Equal(t, i < 3, s != nil)
 	}
+	require.Equal(t, []string{"signal.learning off"}, types(w.Tick("uns", at(1))), "told once")
+	require.Empty(t, w.Tick("uns", at(2)))
 	require.Nil(t, w.Signal(point("")))
 	var none *Signal
 	_, _, ok := none.Band()
