@@ -250,6 +250,9 @@ func (st *streamer) still() bool {
 
 func (st *streamer) subscribe(sub subscribe) (next Next, begin string, bad *problem) {
 	q, err := restrict(st.who, sub.Subscribe.Q, time.Now())
+	if err == nil {
+		err = st.s.people(st.request.Context(), st.who, &q)
+	}
 	if err != nil {
 		return nil, "", toProblem(err)
 	}

@@ -88,9 +88,13 @@ func TestApplyTakesMembersOutAndLeavesTheRestByteForByte(t *testing.T) {
 
 func TestAWrongRuleIsNamed(t *testing.T) {
 	for _, r := range []seal.Rule{
-		{Type: "nodots", Path: "event_data.a", As: "secret"}, {Type: "a.*.b", Path: "event_data.a", As: "secret"},
-		{Type: "*", Path: "data.a", As: "secret"}, {Type: "*", Path: "**.", As: "secret"}, {Type: "*", Path: "**.a.b", As: "secret"},
-		{Type: "*", Path: "event_data.a", As: "Not A Set"}, {Type: "*", Path: "event_data.a", As: ""},
+		{Type: "nodots", Path: "event_data.a", As: "secret"},
+		{Type: "a.*.b", Path: "event_data.a", As: "secret"},
+		{Type: "*", Path: "data.a", As: "secret"},
+		{Type: "*", Path: "**.", As: "secret"},
+		{Type: "*", Path: "**.a.b", As: "secret"},
+		{Type: "*", Path: "event_data.a", As: "Not A Set"},
+		{Type: "*", Path: "event_data.a", As: ""},
 	} {
 		_, err := seal.NewPolicy([]seal.Rule{r})
 		require.ErrorContains(t, err, "rule 1", "%+v", r)
