@@ -130,7 +130,7 @@ func (w *walk) object(i, depth int) int {
 			}
 			kept++
 		} else {
-			end = w.skip(colon+1, depth-1)
+			end = w.skip(colon + 1)
 			v := w.decide(w.path(), as, w.doc[colon+1:end])
 			switch {
 			case v.Drop && kept > 0:
@@ -154,9 +154,37 @@ func (w *walk) object(i, depth int) int {
 }
 
 // skip returns the index behind a value, looking at nothing in it.
-func (w *walk) skip(i, depth int) int {
-	blind := walk{fields: &Fields{}, doc: w.doc}
-	return min(blind.value(i, depth), len(w.doc))
+func (w *walk) skip(i int) int {
+	depth := 0
+	for i < len(w.doc) {
+		switch w.doc[i] {
+		case '"':
+			i = w.text(i)
+		case '{', '[':
+			depth++
+			i++
+			continue
+		case '}', ']':
+			if depth == 0 {
+				return i
+			}
+			depth--
+			i++
+		case ',':
+			if depth == 0 {
+				return i
+			}
+			i++
+			continue
+		default:
+			i++
+			continue
+		}
+		if depth == 0 {
+			return i
+		}
+	}
+	return len(w.doc)
 }
 
 // path writes where the walk is.
