@@ -56,12 +56,19 @@ func CheckDocs(fsys fs.FS) ([]Violation, error) {
 
 func checkDoc(fsys fs.FS, p, text string, tests map[string]bool) []Violation {
 	var found []Violation
+	code := false // inside a fence: brackets there are no links
 	for i, line := range strings.Split(text, "\n") {
+		if strings.HasPrefix(strings.TrimSpace(line), "```") {
+			code = !code
+		}
 		place := fmt.Sprintf("%s:%d", p, i+1)
 		for _, name := range testName.FindAllString(line, -1) {
 			if !tests[name] {
 				found = append(found, Violation{place, "names " + name + ", which does not exist"})
 			}
+		}
+		if code {
+			continue
 		}
 		for _, m := range mdLink.FindAllStringSubmatch(line, -1) {
 			target, _, _ := strings.Cut(m[1], "#")

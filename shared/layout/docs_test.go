@@ -18,7 +18,7 @@ func TestDocumentsNameOnlyTestsAndFilesThatExist(t *testing.T) {
 
 func TestPlantedFalseClaimsOfDocumentsAreFound(t *testing.T) {
 	found, err := CheckDocs(fstest.MapFS{
-		"README.md":        {Data: []byte("see [a](docs/a.md), [b](docs/b.md) and `TestThere`\n`TestGone` [web](https://example.org/x)\n")},
+		"README.md":        {Data: []byte("see [a](docs/a.md), [b](docs/b.md) and `TestThere`\n`TestGone` [web](https://example.org/x)\n```\nf[a](b)\n```\n")},
 		"docs/a.md":        {Data: []byte("[up](../README.md#x)\n")},
 		"shared/x_test.go": {Data: []byte("package x\n\nimport \"testing\"\n\nfunc TestThere(t *testing.T) {}\n")},
 	})
