@@ -87,6 +87,9 @@ func (k *sink) observe(b *builder, r *source.Reading, s *series) {
 		s.quality = class
 	}
 	if s.watched != nil {
+		if r.Point != s.point {
+			b.outs(s.watched.Unit(r.Point.Unit, r.ReceivedAt.Round(0)), r.ReceivedAt)
+		}
 		b.outs(s.watched.Take(watch.Value{
 			Received: r.ReceivedAt, Source: sourceTime(r), Value: r.Value, Quality: r.Quality, Old: r.Retained || r.Dup,
 		}), r.ReceivedAt)

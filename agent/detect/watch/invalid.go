@@ -125,14 +125,15 @@ func (s *Signal) usable(out []Out, at time.Time) []Out {
 	}}, "input", at)
 }
 
-// Rename tells that the signal comes from another point now. Another unit makes
-// worthless what was learnt.
-func (s *Signal) Rename(unit string, at time.Time) []Out {
-	if unit == s.of.Unit {
+// Unit tells in which unit the values come now. Another one makes worthless what
+// was learnt. Two points of one name with two units are told once an hour, and
+// the unit stays.
+func (s *Signal) Unit(unit string, at time.Time) []Out {
+	if unit == s.of.Unit || !s.renamed.IsZero() && at.Sub(s.renamed) < time.Hour {
 		return nil
 	}
 	old := s.of.Unit
-	s.of.Unit = unit
+	s.of.Unit, s.renamed = unit, at
 	for _, d := range s.list {
 		if l, ok := d.(detect.Learner); ok {
 			l.Reset()

@@ -46,8 +46,9 @@ type Signal struct {
 	learns  []bool            // of list: it learns what is usual
 	banded  detect.Banded
 	context detect.Context
-	listens bool // the plant wants its value
-	passive bool // it makes events of its own and nothing is configured: only its value is known
+	listens bool      // the plant wants its value
+	renamed time.Time // when the unit last changed
+	passive bool      // it makes events of its own and nothing is configured: only its value is known
 
 	last     float64
 	seen     bool

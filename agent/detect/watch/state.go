@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/linewatch/linewatch/agent/detect"
@@ -139,11 +140,27 @@ func (w *Watcher) restore(key, unit string, k detect.Keeper) {
 	delete(w.saved, key)
 	if saved.unit != "" && unit != "" && saved.unit != unit {
 		w.o.Logger.Warn("what was learnt in another unit is forgotten", "detector", key, "was", saved.unit, "is", unit)
+		w.forgotten(key, saved.unit, unit)
 		return
 	}
 	if err := k.Restore(saved.state); err != nil {
 		w.o.Logger.Warn("a detector begins anew", "detector", key, "error", err)
 	}
+}
+
+// forgotten says that what was learnt of a signal is worth nothing in its new unit.
+func (w *Watcher) forgotten(key, was, is string) {
+	parts := strings.Split(key, "\x00")
+	w.waiting = append(w.waiting, Out{
+		Point: &source.Point{Kind: "agent", Station: parts[0], Unit: is},
+		Finding: detect.Finding{
+			Type: event.TypeSignalLearning, Condition: "Unit", Detector: "watch",
+			Data: map[string]any{
+				"signal": parts[1], "detector": parts[2], "state": "lost",
+				"explanation": fmt.Sprintf("%s comes in %s now and was learnt in %s: learning begins anew.", parts[1], is, was),
+			},
+		},
+	})
 }
 
 // keep is the state of a detector that belongs into the transaction of its event.

@@ -205,9 +205,10 @@ func TestAnotherUnitIsTold(t *testing.T) {
 	give(w, point("t"), 0, 20.0)
 	w.Begin()
 	defer w.End()
-	got := w.Signal(point("t")).Rename("degF", at(1))
+	got := w.Signal(point("t")).Unit("degF", at(1))
 	require.Equal(t, []string{"signal.invalid unit begun degF"}, types(got))
-	require.Empty(t, w.Signal(point("t")).Rename("degF", at(2)))
+	require.Empty(t, w.Signal(point("t")).Unit("degF", at(2)))
+	require.Empty(t, w.Signal(point("t")).Unit("degC", at(3)), "two units in turn are told once an hour")
 }
 
 func TestTheStateOfThePlantSuppressesByDesignAndIsPartOfEachFinding(t *testing.T) {
@@ -401,4 +402,20 @@ func FuzzNoSequenceOfValuesDisturbsTheWatcher(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestWhatWasLearntInAnotherUnitIsForgottenAndSaid(t *testing.T) {
+	o := standard()
+	o.File = filepath.Join(t.TempDir(), "learnt")
+	o.Make = func(detect.Signal, config.Signal, string) []detect.Detector { return []detect.Detector{&learner{state: "x"}} }
+	w := newWatcher(t, o)
+	give(w, point("u"), 0, 20.0)
+	require.NoError(t, w.Save(at(1)))
+	again := newWatcher(t, o)
+	other := point("u")
+	other.Unit = "degF"
+	give(again, other, 2, 68.0)
+	got := ticks(again, 3, 4)
+	require.Contains(t, types(got), "signal.learning lost")
+	require.Contains(t, got[0].Finding.Data["explanation"], "u comes in degF now and was learnt in degC")
 }
