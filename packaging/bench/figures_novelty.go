@@ -25,7 +25,7 @@ func noveltyFigures() (all []Figure) {
 	const cost = "Learnt novelty, cost"
 	for _, rate := range []string{"0.1Hz", "1Hz", "10Hz"} {
 		name := inNovelty + "Detector/" + rate
-		all = append(all, Figure{Group: cost, What: "a value at " + rate, Of: Ref{name, "ns/op"}, Unit: "ns", Plus: 1000})
+		all = append(all, Figure{Group: cost, What: "processor time of a value at " + rate, Of: Ref{name, "cpu-ns/value"}, Unit: "ns", Plus: 1000})
 	}
 	return append(all, Figure{
 		Group: cost, What: "heap of a signal, aged, with all views", Of: Ref{inNovelty + "Detector/*", "B/signal"}, Unit: "B", Plus: 16384,
