@@ -127,6 +127,18 @@ func TestAValueOfThePolicyIsNeitherRememberedNorSummarised(t *testing.T) {
 	}
 }
 
+func TestAFieldThatLooksPersonalAndIsInNoRuleIsReportedOnce(t *testing.T) {
+	p, j, _ := sealed(t, seal.Rule{Type: "*", Path: "**.workerCount", As: seal.AsClear})
+	for range 3 {
+		take(t, p, reading(mqttPoint("x.acme.v"), json.RawMessage(`{"next":{"worker_nick":"Bert"},"workerCount":3,"panel":1}`)))
+	}
+	events := j.events(t)
+	require.Len(t, events[0].Metadata.Problems, 1)
+	require.Equal(t, "event_data.next.worker_nick", events[0].Metadata.Problems[0].Field)
+	require.Empty(t, events[1].Metadata.Problems)
+	require.Empty(t, events[2].Metadata.Problems)
+}
+
 func BenchmarkEvent(b *testing.B) {
 	data := json.RawMessage(`{"panel":4711,"result":"pass","characteristic":"gap","value":0.2,"by":"camera 3","note":"nothing to say"}`)
 	for name, with := range map[string]bool{"sealed": true, "clear": false} {

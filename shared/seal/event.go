@@ -80,7 +80,7 @@ func (s Sealer) object(e *event.Event, root string, object *json.RawMessage, key
 	before := *object
 	var list []found
 	names := map[string]string{}
-	data := s.Policy.For(e.Type).Apply(before, root, func(path, as string, value []byte) Verdict {
+	data := s.Policy.For(e.Type).apply(before, root, func(path, as string, value []byte) Verdict {
 		if empty(value) {
 			return Verdict{}
 		}
@@ -107,6 +107,8 @@ func (s Sealer) object(e *event.Event, root string, object *json.RawMessage, key
 		}
 		names[name] = stand
 		return Verdict{Replace: []byte(`"` + stand + `"`)}
+	}, func(path string) {
+		problem(e, path, "looks personal or secret and is not in the field policy: name it under sealing, as clear if it is neither")
 	})
 	if len(list) > maxSealed {
 		*object = json.RawMessage("{}")

@@ -13,6 +13,7 @@ import (
 type Fields struct {
 	exact map[string]string // by path
 	names map[string]string // by folded name, at any depth; "" for the last name of an exact path
+	seen  seen
 }
 
 // Verdict is what an Apply's caller wants done with a field.
@@ -26,7 +27,11 @@ type Verdict struct {
 // or bracket within a key has a backslash before it). What is decided is done;
 // without any the object is returned as it was.
 func (f *Fields) Apply(object []byte, root string, decide func(path, as string, value []byte) Verdict) []byte {
-	w := walk{fields: f, doc: object, root: root, decide: decide}
+	return f.apply(object, root, decide, nil)
+}
+
+func (f *Fields) apply(object []byte, root string, decide func(path, as string, value []byte) Verdict, suspect func(string)) []byte {
+	w := walk{fields: f, doc: object, root: root, decide: decide, suspect: suspect}
 	w.value(0, event.MaxDepth)
 	if len(w.edits) == 0 {
 		return object
@@ -49,6 +54,9 @@ type walk struct {
 	folded [maxName]byte
 	edits  []edit
 	decide func(path, as string, value []byte) Verdict
+	// suspect is told the path of a field outside of the policy that looks as if it
+	// belonged into it, once for each name; nil: nobody asks.
+	suspect func(path string)
 }
 
 // step is a key as it is written, or the index of an element.
@@ -239,6 +247,9 @@ func (w *walk) as(key []byte) string {
 	}
 	as, ok := w.fields.names[string(folded)]
 	if !ok {
+		if w.suspect != nil && w.fields.seen.first(folded) && suspicious(string(folded)) {
+			w.suspect(w.path())
+		}
 		return ""
 	}
 	if exact, ok := w.fields.exact[w.path()]; ok {
