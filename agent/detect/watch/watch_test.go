@@ -239,20 +239,15 @@ type learner struct {
 	paused bool
 	reset  int
 	state  string
-	boom   bool
 }
 
 func (l *learner) Name() string { return "learner" }
-func (l *learner) Observe(detect.Sample) []detect.Finding {
-	if l.boom {
-		panic("boom")
-	}
-	return nil
-}
-func (l *learner) Tick(time.Time) []detect.Finding { return nil }
-func (l *learner) PauseLearning(p bool)            { l.paused = p }
-func (l *learner) Reset()                          { l.reset++ }
-func (l *learner) Save() []byte                    { return []byte(l.state) }
+
+func (l *learner) Observe(detect.Sample) []detect.Finding { return nil }
+func (l *learner) Tick(time.Time) []detect.Finding        { return nil }
+func (l *learner) PauseLearning(p bool)                   { l.paused = p }
+func (l *learner) Reset()                                 { l.reset++ }
+func (l *learner) Save() []byte                           { return []byte(l.state) }
 func (l *learner) Restore(s []byte) error {
 	if string(s) == "bad" {
 		return fmt.Errorf("damaged")
@@ -407,7 +402,9 @@ func FuzzNoSequenceOfValuesDisturbsTheWatcher(f *testing.F) {
 func TestWhatWasLearntInAnotherUnitIsForgottenAndSaid(t *testing.T) {
 	o := standard()
 	o.File = filepath.Join(t.TempDir(), "learnt")
-	o.Make = func(detect.Signal, config.Signal, string) []detect.Detector { return []detect.Detector{&learner{state: "x"}} }
+	o.Make = func(detect.Signal, config.Signal, string) []detect.Detector {
+		return []detect.Detector{&learner{state: "x"}}
+	}
 	w := newWatcher(t, o)
 	give(w, point("u"), 0, 20.0)
 	require.NoError(t, w.Save(at(1)))
