@@ -26,7 +26,7 @@ const (
 type sealing struct {
 	policy *seal.Policy
 	ring   *seal.Ring
-	list   seal.Destroyed
+	list   wire.Destroyed // newest list of destroyed keys; its ids are on disk alone
 	// destroy makes the journal drop the blobs of destroyed keys; nil before it is open.
 	destroy func(ctx context.Context, ids []string) error
 }
@@ -45,17 +45,21 @@ func newSealing(cfg config.Config, t *trust) (*sealing, error) {
 	if err := s.setRecipient(text); err != nil {
 		t.log.Error("key of the aggregator to seal for", "error", err)
 	}
-	note, err := t.id.Destroyed()
+	held, err := t.heldList()
 	if err != nil {
-		return nil, err
+		t.log.Warn("list of destroyed data keys is not used, it is fetched again", "error", err)
 	}
-	if note != nil {
-		if s.list, err = seal.OpenDestroyed(note, t.Cosigners()); err != nil {
-			t.log.Warn("list of destroyed data keys is not used, it is fetched again", "error", err)
-			s.list = seal.Destroyed{}
-		}
-	}
+	s.list = wire.Destroyed{Number: held.Number, Hash: held.Hash()}
 	return s, nil
+}
+
+// heldList reads the list that is on disk; the empty one without a file.
+func (t *trust) heldList() (seal.Destroyed, error) {
+	note, err := t.id.Destroyed()
+	if err != nil || note == nil {
+		return seal.Destroyed{}, err
+	}
+	return seal.OpenDestroyed(note, t.Cosigners())
 }
 
 func (s *sealing) setRecipient(text string) error {
@@ -113,9 +117,13 @@ func (t *trust) takeDestroyed(ctx context.Context) error {
 	if list.Number <= s.list.Number {
 		return nil
 	}
+	held, err := t.heldList()
+	if err != nil {
+		held = seal.Destroyed{} // all of them once more does no harm
+	}
 	var news []string
 	for _, id := range list.IDs {
-		if !s.list.Has(id) {
+		if !held.Has(id) {
 			news = append(news, id)
 		}
 	}
@@ -129,7 +137,7 @@ func (t *trust) takeDestroyed(ctx context.Context) error {
 		return err
 	}
 	t.mu.Lock()
-	s.list = list
+	s.list = wire.Destroyed{Number: list.Number, Hash: list.Hash()}
 	t.mu.Unlock()
 	t.log.Info("data keys destroyed by the aggregator are dropped", "list", list.Number, "keys", len(news))
 	return nil
@@ -142,7 +150,7 @@ func (t *trust) destroyed() wire.Destroyed {
 	if t.sealing == nil {
 		return wire.Destroyed{}
 	}
-	return wire.Destroyed{Number: t.sealing.list.Number, Hash: t.sealing.list.Hash()}
+	return t.sealing.list
 }
 
 // sendDestroyed hands the list to an aggregator that forgot it: a backup from

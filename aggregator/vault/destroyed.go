@@ -50,6 +50,7 @@ func (v *Vault) signers() []evidence.CosignerKey {
 // setDestroyed takes a list over; v.mu is held.
 func (v *Vault) setDestroyed(list seal.Destroyed, note []byte) {
 	v.destroyed, v.note, v.gone = list, note, make(map[string]bool, len(list.IDs))
+	v.named = wire.Destroyed{Number: list.Number, Hash: list.Hash()} // each sign of life asks for it
 	for _, id := range list.IDs {
 		v.gone[id] = true
 		delete(v.cache, id)
@@ -61,7 +62,7 @@ func (v *Vault) Destroyed() wire.Destroyed {
 	v.refresh()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return wire.Destroyed{Number: v.destroyed.Number, Hash: v.destroyed.Hash()}
+	return v.named
 }
 
 // List is the newest list with its signature; nil while nothing was destroyed.

@@ -23,6 +23,7 @@ import (
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
 	"github.com/linewatch/linewatch/shared/seal"
+	"github.com/linewatch/linewatch/shared/wire"
 )
 
 // Files of the vault's folder.
@@ -123,6 +124,7 @@ type Vault struct {
 	index     []byte
 	destroyed seal.Destroyed
 	note      []byte // signed list, as on disk
+	named     wire.Destroyed
 	gone      map[string]bool
 	cache     map[string]*seal.DataKey
 }
