@@ -120,7 +120,9 @@ func TestADetectorThatFailsEndsNeitherRecordingNorOtherSignals(t *testing.T) {
 	bad, good := mqttPoint(""), mqttPoint("")
 	bad.Signal, good.Signal = "bad", "good"
 	take(t, p, live(bad, 0, 1.0), live(good, 0, 1.0), live(good, 1, 2.0))
-	require.Equal(t, []string{event.TypeIngestQuarantined}, typesOf(j.events(t)))
+	require.Equal(t, []string{event.TypeSystemError}, typesOf(j.events(t)), "told once")
+	take(t, p, live(bad, 2, 1.0))
+	require.Empty(t, j.events(t))
 	require.NoError(t, p.Sink("s").(*sink).tick(t.Context(), clock.Add(time.Second)))
 	for _, s := range p.Signals() {
 		if s.Signal == "good" {

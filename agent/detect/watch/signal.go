@@ -48,6 +48,7 @@ type Signal struct {
 	context detect.Context
 	listens bool      // the plant wants its value
 	renamed time.Time // when the unit last changed
+	broken  bool      // a detector failed: it is not watched any more
 	passive bool      // it makes events of its own and nothing is configured: only its value is known
 
 	last     float64
@@ -225,6 +226,14 @@ func (s *Signal) setpoint(name string) func() (float64, bool) {
 
 // Take takes the next value and returns the events that it causes.
 func (s *Signal) Take(v Value) (out []Out) {
+	if s.broken {
+		return nil
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			out = append(out, s.failed(r, v.Received))
+		}
+	}()
 	s.values++
 	s.received = v.Received
 	if s.passive {

@@ -1,6 +1,8 @@
 package watch
 
 import (
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/linewatch/linewatch/agent/detect"
@@ -61,7 +63,16 @@ func (s *Signal) health(out []Out, f detect.Finding, now time.Time) []Out {
 	return s.one(out, f, now, 0)
 }
 
-func (s *Signal) tick(out []Out, now time.Time) []Out {
+func (s *Signal) tick(list []Out, now time.Time) (out []Out) {
+	out = list
+	if s.broken {
+		return out
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			out = append(list, s.failed(r, now))
+		}
+	}()
 	if lag := s.received.Sub(s.lastAt); lag > catchUp && now.Sub(s.received) < catchUp {
 		return out
 	}
@@ -82,6 +93,19 @@ func (s *Signal) tick(out []Out, now time.Time) []Out {
 		out = s.after(out, now)
 	}
 	return out
+}
+
+// failed is the event of a detector that failed. The signal is recorded and not
+// watched any more: what failed once will fail with each value.
+func (s *Signal) failed(why any, now time.Time) Out {
+	s.broken = true
+	text := fmt.Sprintf("a detector of %s failed: %v; the signal is recorded and not watched until the next start", s.of.Name, why)
+	stack := event.Shorten(string(debug.Stack()), 4000)
+	s.w.o.Logger.Error("a detector failed", "signal", s.of.Name, "error", fmt.Sprint(why), "stack", stack)
+	return Out{Point: s.point, Signal: s.of.Name, At: now, Finding: detect.Finding{
+		Type: event.TypeSystemError, Condition: "Failed", Detector: "watch", At: now,
+		Data: map[string]any{"component": "detect", "code": "detector.failed", "text": text, "stack": stack},
+	}}
 }
 
 func (w *Watcher) tickStation(out []Out, st *station, now time.Time) []Out {
