@@ -29,6 +29,8 @@ type Stat struct {
 	Leaves      uint64                 `json:"leaf_bytes"`  // since the start
 	Refused     map[event.Class]uint64 `json:"refused"`     // since the start
 	Disk        string                 `json:"disk"`        // ok, reserve, full
+	Holes       int                    `json:"holes"`       // bridged losses that are not forwarded yet, or are kept
+	KeyID       string                 `json:"key_id"`      // hex SHA-256 of the public key that signs now
 	Scrubbed    time.Time              `json:"scrubbed,omitzero"`
 	Error       string                 `json:"error,omitempty"` // of the last failed commit
 	Logs        []LogInfo              `json:"logs"`
@@ -46,6 +48,10 @@ func (j *Journal) Stat(ctx context.Context) (Stat, error) {
 				st.Damaged++
 			}
 		}
+		for _, list := range j.holes {
+			st.Holes += len(list)
+		}
+		st.KeyID = j.keyID
 		st.Files, st.Bytes, st.Quota = len(j.files), j.space.total, j.space.quota
 		st.Unreceipted, st.UsedPct, st.HoursLeft = j.space.unreceipted, j.usedPct(), j.hoursLeft()
 		st.Commits, st.Leaves, st.Scrubbed, st.Error = j.commits, j.written, j.scrubbed, j.lastError

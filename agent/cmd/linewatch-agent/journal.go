@@ -72,6 +72,16 @@ func (a *app) journalStat() *cobra.Command {
 		out := cmd.OutOrStdout()
 		fmt.Fprintf(out, "%s: %d files (%d damaged), %d of %d MiB, %d %% of the quota without a receipt, disk %s\n",
 			st.Dir, st.Files, st.Damaged, st.Bytes>>20, st.Quota>>20, st.UsedPct, st.Disk)
+		fmt.Fprintf(out, "signed by key %s; %d events without a receipt, %d bridged losses", st.KeyID, st.Backlog, st.Holes)
+		switch {
+		case st.Scrubbed.IsZero():
+			fmt.Fprintln(out, "; files not read over yet since the start")
+		default:
+			fmt.Fprintf(out, "; all files read over at %s\n", st.Scrubbed.UTC().Format("2006-01-02 15:04:05Z"))
+		}
+		if st.Error != "" {
+			fmt.Fprintf(out, "last failed commit: %s\n", st.Error)
+		}
 		rows := make([][]string, len(st.Logs))
 		for i, l := range st.Logs {
 			rows[i] = []string{string(l.Class), strconv.FormatUint(l.Size, 10), strconv.FormatUint(l.Receipted, 10), l.State, l.Origin}

@@ -77,6 +77,7 @@ func TestCommandsOnARunningAndOnAStoppedAgentShowTheSame(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(s.ok("status", "--json")), &st))
 	require.Contains(t, s.ok("journal", "tail", "-n", "5"), "audit.started")
 	require.Contains(t, s.ok("journal", "stat"), "security")
+	require.Contains(t, s.ok("journal", "stat"), "signed by key "+s.status().Key.Fingerprint)
 	require.Contains(t, s.ok("journal", "verify"), "good")
 	require.Contains(t, s.ok("signals"), "SOURCE")
 	require.JSONEq(t, "[]", s.ok("signals", "--json"))
