@@ -42,6 +42,9 @@ func (s *stream) give(v any, after time.Duration, src time.Time) {
 	s.w.End()
 	for _, o := range out {
 		s.types[o.Finding.Type]++
+		if o.Finding.Type == event.TypeSystemError {
+			s.t.Fatalf("a detector failed: %v", o.Finding.Data)
+		}
 		if _, err := event.Object(o.Finding.Data); err != nil {
 			s.t.Fatalf("%s: %v: %+v", o.Finding.Type, err, o.Finding.Data)
 		}
