@@ -132,12 +132,22 @@ func TestAnAgentIsApprovedItsEvidenceLeavesTheHouseAndIsVerified(t *testing.T) {
 	data, err := os.ReadFile(out)
 	require.NoError(t, err)
 	data[len(data)/2] ^= 1
-	require.NoError(t, os.WriteFile(out, data, 0o600))
-	sum, _ = verdicts(t, out, trust)
-	require.NotZero(t, sum.Bad)
+	require.Equal(t, bundle.Bad, judged(t, trust, data))
 	s.fails(cli.ExitFailed, []string{"evidence", "export", "--out", filepath.Join(s.tmp, "no", "where")}, "no such file")
+	for _, wrong := range [][]string{
+		{"evidence", "export"}, {"evidence", "export", "--out", out, "--all", "--log", "x"}, {"evidence", "export", "--out", out, "--station", "a"},
+		{"evidence", "export", "--out", out, "--from", "2026-01-01"}, {"evidence", "export", "--out", out, "--event", "x", "--packed"},
+		{"evidence", "export", "--out", out, "--station", "a", "--from", "yesterday", "--to", "2026-01-01"},
+	} {
+		s.fails(cli.ExitUsage, wrong, "--")
+	}
+	s.fails(cli.ExitFailed, []string{"evidence", "export", "--out", out, "--event", "00000000-0000-7000-8000-000000000000"}, "not found")
+	require.Contains(t, s.ok("agents", "sheet"), a.ID)
+	require.Contains(t, s.ok("agents", "sheet", "--html"), "<code>")
+	require.Contains(t, s.ok("roots"), "no witness")
 	s.ok("agents", "revoke", a.ID, "--reason", "stolen")
 	require.Contains(t, s.ok("agents", "list"), "stolen")
+	require.NotContains(t, s.ok("trust"), "\nstation "+a.ID, "a revoked station is no anchor")
 	stop()
 }
 
