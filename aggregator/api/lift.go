@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -103,7 +104,7 @@ func liftStation(e *event.Event, f fields, who rights.Principal, problems *[]eve
 	case err != nil:
 		*problems = append(*problems, event.Problem{Field: "station", Reason: err.Error()})
 	case !inScope(who, station):
-		*problems = append(*problems, event.Problem{Field: "station", Reason: "outside of this token's scope"})
+		*problems = append(*problems, event.Problem{Field: "station", Reason: station + " is outside of this token's scope"})
 	default:
 		e.Station = station
 	}
@@ -173,7 +174,7 @@ func (s *Server) liftContext(ctx context.Context, e *event.Event, f fields, prob
 		if c == nil {
 			c = fields{}
 		}
-		c["posted"] = rest.text()
+		c["posted"] = s.nameless(ctx, rest.text())
 		e.Context = c.text()
 	}
 }
@@ -231,6 +232,38 @@ func (s *Server) pseudonymous(ctx context.Context, f fields, field string, probl
 		*problems = append(*problems, event.Problem{Field: field, Reason: reason})
 	}
 	return f
+}
+
+// nameless replaces clear names wherever they stand in what has no place of its
+// own, whose shape nobody knows: under userId, user_id and the like.
+func (s *Server) nameless(ctx context.Context, raw json.RawMessage) json.RawMessage {
+	var list []json.RawMessage
+	if json.Unmarshal(raw, &list) == nil && list != nil {
+		for i, v := range list {
+			list[i] = s.nameless(ctx, v)
+		}
+		return slices.Concat(json.RawMessage("["), bytes.Join(asBytes(list), []byte(",")), json.RawMessage("]"))
+	}
+	f, ok := object(raw)
+	if !ok {
+		return raw
+	}
+	for key, v := range f {
+		if strings.EqualFold(strings.ReplaceAll(key, "_", ""), "userId") {
+			f[key] = s.pseudonymous(ctx, fields{"userId": v}, "", nil)["userId"]
+			continue
+		}
+		f[key] = s.nameless(ctx, v)
+	}
+	return f.text()
+}
+
+func asBytes(list []json.RawMessage) [][]byte {
+	out := make([][]byte, len(list))
+	for i, v := range list {
+		out[i] = v
+	}
+	return out
 }
 
 // text writes the object with sorted keys. Its parts came out of Normalize, so
