@@ -14,10 +14,10 @@ import (
 const (
 	perSecond = 1000
 	// Memory of its own that an agent may take at 1,000 events a second (measured:
-	// 17 MB), and by which it may grow from six seconds after its start, when it
+	// 11 MB), and by which it may grow from six seconds after its start, when it
 	// holds what it may hold of its newest commits, to the end of the outage
 	// (measured: 1 MB in 24 s).
-	agentMemory = 40 << 20
+	agentMemory = 32 << 20
 	agentGrowth = 6 << 20
 )
 
