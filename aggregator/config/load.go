@@ -18,25 +18,11 @@ import (
 const DefaultFile = "/var/lib/linewatch-aggregator/aggregator.yaml"
 
 // Load reads and checks a file; the error has every mistake with its place.
-func Load(path string) (Config, error) {
-	var c Config
-	if err := conf.Load(path, &c, conf.Options{}); err != nil {
-		return c, err
-	}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return c, fmt.Errorf("configuration: %w", err)
-	}
-	c.settle(filepath.Dir(abs))
-	return c, nil
-}
+func Load(path string) (Config, error) { return conf.LoadIn(path, (*Config).settle) }
 
 // Parse reads and checks text as Load does; dir stands for the file's folder.
 func Parse(name string, text []byte, dir string) (Config, error) {
-	var c Config
-	err := conf.Parse(name, text, &c, conf.Options{})
-	c.settle(dir)
-	return c, err
+	return conf.ParseIn(name, text, dir, (*Config).settle)
 }
 
 func (c *Config) settle(dir string) {

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -97,6 +98,30 @@ func Load(path string, into any, opts Options) error {
 		return fmt.Errorf("configuration: %w", err)
 	}
 	return Parse(path, text, into, opts)
+}
+
+// LoadIn is Load of a whole configuration; settle fills in what depends on the
+// folder of its file, such as relative paths.
+func LoadIn[T any](path string, settle func(c *T, dir string)) (T, error) {
+	var c T
+	if err := Load(path, &c, Options{}); err != nil {
+		return c, err
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return c, fmt.Errorf("configuration: %w", err)
+	}
+	settle(&c, filepath.Dir(abs))
+	return c, nil
+}
+
+// ParseIn is LoadIn of a text; dir stands for the folder of its file. What it
+// returns is settled also when the text has mistakes.
+func ParseIn[T any](name string, text []byte, dir string, settle func(c *T, dir string)) (T, error) {
+	var c T
+	err := Parse(name, text, &c, Options{})
+	settle(&c, dir)
+	return c, err
 }
 
 // Parse reads YAML text into a struct; name stands for the file in messages.
