@@ -36,6 +36,8 @@ const (
 	maxNamed = 20
 
 	severity = 500
+	// All signals of a source at once: more likely switched off than broken.
+	allSeverity = 300
 	// A signal whose values come this late is being caught up: nothing is known of
 	// how it stands now.
 	caughtUp = 5 * time.Second
@@ -316,10 +318,24 @@ func (s *Station) groupLost(fresh []*Beat, now time.Time) []detect.Finding {
 	}
 	s.group.told, s.group.since = true, first.came
 	f := alarmState("HeartbeatLost", true, first.came, now)
+	if len(fresh) == s.known() { // everything is off: the line, or what stands between
+		low := limits.Severity(allSeverity)
+		f.Severity, f.Data["severity"] = &low, allSeverity
+	}
 	f.Condition, f.Data["signals"], f.Data["count"] = "HeartbeatLost."+first.of.Source, names, len(fresh)
 	f.Data["explanation"] = fmt.Sprintf("%d signals of %s give no values any more, since %s: %s.",
 		len(fresh), first.of.Source, first.came.UTC().Format("15:04:05Z"), strings.Join(names, ", "))
 	return []detect.Finding{f}
+}
+
+// known counts the signals whose silence would be noticed.
+func (s *Station) known() (n int) {
+	for _, b := range s.beats {
+		if _, ok := b.lostAfter(); ok {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *Station) groupOver(now time.Time) detect.Finding {

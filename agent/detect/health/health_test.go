@@ -109,6 +109,23 @@ func TestASignalThatGivesNoValuesIsToldAndManyAtOnceAreToldAsOne(t *testing.T) {
 	}
 }
 
+func TestAllSignalsOfASourceAtOnceWeighLessThanSome(t *testing.T) {
+	for gone, want := range map[int]event.Severity{6: event.SeverityLow, 5: event.SeverityMedium} {
+		s, beats := signals(6)
+		line(s, 0, 100, beats, func(_, t int) (float64, bool) { return float64(t), true })
+		line(s, 100, 109, beats, func(i, t int) (float64, bool) { return float64(t), i >= gone })
+		var got []detect.Finding
+		for t := 109; t < 130; t++ {
+			for i := gone; i < 6; i++ {
+				beats[i].Saw(at(float64(t)), at(float64(t)), float64(t))
+			}
+			got = append(got, s.Tick(at(float64(t)))...)
+		}
+		require.Len(t, got, 1)
+		require.Equal(t, want, *got[0].Severity, "%d of 6", gone)
+	}
+}
+
 func TestSilenceNeedsNoAlarmWhileTheSourceItselfIsAway(t *testing.T) {
 	s, beats := signals(2)
 	rising := func(_, t int) (float64, bool) { return float64(t), true }

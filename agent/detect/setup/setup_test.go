@@ -40,7 +40,7 @@ func newPlant(t testing.TB, w *watch.Watcher, signals int, every time.Duration) 
 	w.Begin()
 	defer w.End()
 	for i := range signals {
-		pt := &source.Point{Source: "s", Kind: "opcua", Station: fmt.Sprintf("a/b/c%d", i/20), Signal: fmt.Sprintf("signal.%d", i), Unit: "degC"}
+		pt := &source.Point{Source: "s", Kind: "mqtt", Station: fmt.Sprintf("a/b/c%d", i/20), Signal: fmt.Sprintf("signal.%d", i), Unit: "degC"}
 		p.points = append(p.points, pt)
 		p.sig = append(p.sig, w.Signal(pt))
 	}
