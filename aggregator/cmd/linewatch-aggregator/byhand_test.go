@@ -163,19 +163,30 @@ func (x *exported) byHand(t *testing.T) {
 // bundle for every sixteenth new one only: what it says to a changed key, text or
 // signature is always no, and that is what the others are told.
 const driver = `
-import contextlib, io, subprocess, sys
-source, kept, real, asked, first, took = compile(open(sys.argv[1]).read(), sys.argv[1], "exec"), {}, subprocess.run, 0, True, []
+import contextlib, io, subprocess, sys, tempfile
+source, kept, real, asked, first, took, files = compile(open(sys.argv[1]).read(), sys.argv[1], "exec"), {}, subprocess.run, 0, True, [], {}
+class Memory: # a file for openssl that is on the disk only when openssl is asked
+    def __init__(self): self.name = "part%d" % len(files); files[self.name] = b""
+    def write(self, data): files[self.name] += data
+    def flush(self): pass
+tempfile.NamedTemporaryFile = Memory
+def ask(args, **more):
+    for name in args:
+        if name in files:
+            with open(name, "wb") as f: f.write(files[name])
+    return real(args, **more)
 def run(args, **more):
     global asked
-    question = tuple(open(args[args.index(o) + 1], "rb").read() for o in ("-inkey", "-in", "-sigfile"))
+    question = tuple(files[args[args.index(o) + 1]] for o in ("-inkey", "-in", "-sigfile"))
     if question not in kept:
         asked += 1
-        if first or asked % 16 == 0: kept[question] = real(args, **more)
+        if first or asked % 16 == 0: kept[question] = ask(args, **more)
         else: kept[question] = subprocess.CompletedProcess(args, 1)
         if not first and kept[question].returncode == 0: took.append(asked)
     return kept[question]
 subprocess.run = run
 def holds(data):
+    files.clear()
     with open("changed.bundle", "wb") as f: f.write(data)
     sys.argv = ["check", "changed.bundle"]
     try:
