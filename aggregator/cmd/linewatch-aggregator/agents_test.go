@@ -135,8 +135,11 @@ func TestAnAgentIsApprovedItsEvidenceLeavesTheHouseAndIsVerified(t *testing.T) {
 	require.Equal(t, bundle.Bad, judged(t, trust, data))
 	s.fails(cli.ExitFailed, []string{"evidence", "export", "--out", filepath.Join(s.tmp, "no", "where")}, "no such file")
 	for _, wrong := range [][]string{
-		{"evidence", "export"}, {"evidence", "export", "--out", out, "--all", "--log", "x"}, {"evidence", "export", "--out", out, "--station", "a"},
-		{"evidence", "export", "--out", out, "--from", "2026-01-01"}, {"evidence", "export", "--out", out, "--event", "x", "--packed"},
+		{"evidence", "export"},
+		{"evidence", "export", "--out", out, "--all", "--log", "x"},
+		{"evidence", "export", "--out", out, "--station", "a"},
+		{"evidence", "export", "--out", out, "--from", "2026-01-01"},
+		{"evidence", "export", "--out", out, "--event", "x", "--packed"},
 		{"evidence", "export", "--out", out, "--station", "a", "--from", "yesterday", "--to", "2026-01-01"},
 	} {
 		s.fails(cli.ExitUsage, wrong, "--")
