@@ -119,6 +119,7 @@ func TestFaultsOfSingleFieldsAreProblemsAndNothingIsLost(t *testing.T) {
 		`{"eventType":"x.acme.o","eventData":{},"userId":"anna"}`:                                          {"", `"posted":{"userId":"p-`},
 		`{"eventType":"x.acme.o","eventData":{},"metadata":{"userId":"anna"}}`:                             {"", `"posted":{"metadata":{"userId":"p-`},
 		`{"eventType":"x.acme.o","eventData":{},"EventData":{"a":[{"user_id":"anna"}],"userID":"anna"}}`:   {"", `"posted":{"EventData":{"a":[{"user_id":"p-`},
+		`{"eventType":"x.acme.o","eventData":{"actor":{"userId":"anna"}}}`:                                 {"", `"event_data":{"actor":{"userId":"p-`},
 		`{"eventType":"x.acme.o","eventData":{},"EventData":{"b":2}}`:                                      {"", `"posted":{"EventData":{"b":2}}`},
 		`{"eventType":"x.acme.o","eventData":{"big":12345678901234567890,"q":"\" <script>","u":"\u00fc"}}`: {"", `12345678901234567890`},
 		`{"eventType":"x.acme.o","eventData":{},"metadata":{"severity":"debug"}}`:                          {"", `"severity":"debug"`},
