@@ -55,6 +55,9 @@ func (s *Store) Commit(ctx context.Context, c store.Change) (store.Committed, er
 	if err != nil {
 		return store.Committed{}, fmt.Errorf("commit: %w", err)
 	}
+	if len(c.Destroy) > 0 {
+		s.forget(ctx)
+	}
 	if len(segments) > 0 {
 		w.learn()
 		s.changes.Signal()

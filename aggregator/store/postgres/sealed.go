@@ -76,6 +76,15 @@ func destroy(ctx context.Context, tx pgx.Tx, keys []store.DestroyedKey) error {
 	return tx.SendBatch(ctx, &b).Close()
 }
 
+// forget writes the table of wrapped keys anew: a deleted row stays in its page
+// until that is written again. What the server's own log archive and its backups
+// hold is beyond us.
+func (s *Store) forget(ctx context.Context) {
+	if _, err := s.pool.Exec(ctx, `VACUUM FULL wrapped_keys`); err != nil {
+		s.log.Warn("deleted keys are still in pages of the table: run VACUUM FULL wrapped_keys", "error", err)
+	}
+}
+
 // each runs a query and hands its rows to scan.
 func (s *Store) each(ctx context.Context, scan func(pgx.CollectableRow) error, text string, args ...any) error {
 	rows, err := s.pool.Query(ctx, text, args...)

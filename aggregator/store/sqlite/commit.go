@@ -52,6 +52,9 @@ func (s *Store) Commit(ctx context.Context, c store.Change) (store.Committed, er
 	if err != nil {
 		return store.Committed{}, fmt.Errorf("commit: %w", err)
 	}
+	if len(c.Destroy) > 0 {
+		s.forget(ctx)
+	}
 	if insert != nil {
 		insert.learn(seen)
 		s.changes.Signal()

@@ -54,6 +54,13 @@ func (w *rowWriter) putBlind(ctx context.Context, n int64, r store.Row) error {
 
 // destroy deletes wrapped keys and what the read model has by them.
 func destroy(ctx context.Context, tx *sql.Tx, keys []store.DestroyedKey) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	// What is deleted is overwritten with zeros, not only given free.
+	if _, err := tx.ExecContext(ctx, `PRAGMA secure_delete = ON`); err != nil {
+		return err
+	}
 	tables := []string{`blind`}
 	var building int
 	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?`, newPrefix+`blind`).Scan(&building)
@@ -79,6 +86,18 @@ func destroy(ctx context.Context, tx *sql.Tx, keys []store.DestroyedKey) error {
 		}
 	}
 	return nil
+}
+
+// forget empties the write-ahead log, where deleted rows may stand still. Readers
+// that are busy only put it off.
+func (s *Store) forget(ctx context.Context) {
+	if err := s.lock(ctx); err != nil {
+		return
+	}
+	defer s.unlock()
+	if _, err := s.writer.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+		s.log.Warn("write-ahead log not emptied after keys were destroyed", "error", err)
+	}
 }
 
 // inChunks runs a query over ids, some at a time; the text has one %s for the marks.

@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/linewatch/linewatch/aggregator/store/sqlite"
 	"github.com/linewatch/linewatch/aggregator/store/storetest"
 	"github.com/linewatch/linewatch/shared/event"
+	"github.com/linewatch/linewatch/shared/seal"
 )
 
 const station = "hamburg/body/line3/st07"
@@ -197,4 +199,31 @@ func TestABackupIsWholeAndGoesOnInANewEpoch(t *testing.T) {
 	next, err := c.Feed(t.Context(), now.Cursor, 10)
 	require.NoError(t, err)
 	require.Len(t, next.Rows, 1, "a cursor from the time after the backup misses nothing")
+}
+
+func TestADestroyedKeyIsNotInTheFilesAnyMore(t *testing.T) {
+	dir := t.TempDir()
+	s, err := sqlite.Open(t.Context(), filepath.Join(dir, "linewatch.db"), sqlite.Options{})
+	require.NoError(t, err)
+	defer s.Close()
+	vault, err := seal.NewPrivateKey(seal.P256)
+	require.NoError(t, err)
+	key, err := seal.NewDataKey(vault.Public(), seal.Label{Subject: seal.Set("secret"), Month: "2026-03"})
+	require.NoError(t, err)
+	l := storetest.NewLog("sealed", event.Security).Register(t, s)
+	a := l.Append(t, l.Event("hamburg/body/line1/st01", "user.login"))
+	a.Keys = map[string][]byte{key.ID: key.Blob}
+	storetest.Commit(t, s, a)
+	holds := func() (found bool) {
+		for _, suffix := range []string{"", "-wal"} {
+			data, err := os.ReadFile(filepath.Join(dir, "linewatch.db"+suffix))
+			require.NoError(t, err)
+			found = found || bytes.Contains(data, key.Blob[len(key.Blob)-60:])
+		}
+		return found
+	}
+	require.True(t, holds())
+	_, err = s.Commit(t.Context(), store.Change{Destroy: []store.DestroyedKey{{ID: key.ID, List: 1, At: storetest.Start()}}})
+	require.NoError(t, err)
+	require.False(t, holds())
 }
