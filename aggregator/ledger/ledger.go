@@ -52,7 +52,7 @@ type Options struct {
 	Logger       *slog.Logger
 	Now          func() time.Time
 	// Memory is a file outside of the database with the sizes of the ledger's
-	// logs, written with each log.roots leaf. When the store is found to be older
+	// logs, at most a second old. When the store is found to be older
 	// than it (a backup was put back), the ledger goes on in new logs: sizes that
 	// somebody outside may have seen are never signed twice. "" does without.
 	Memory string
@@ -75,6 +75,7 @@ type Ledger struct {
 	heads  map[event.Class]*head
 	stale  bool
 	rooted map[string]uint64 // sizes in the newest log.roots, by log id
+	kept   time.Time         // when the memory was last written
 	old    map[string]uint64 // logs of which the store may have lost a part: sizes signed
 }
 
@@ -176,6 +177,7 @@ func (l *Ledger) commit(ctx context.Context, c store.Change, events []event.Even
 		done, err := l.opts.Store.Commit(ctx, full)
 		if err == nil {
 			maps.Copy(l.heads, next)
+			l.rememberSoon()
 			return done, nil
 		}
 		l.stale = true

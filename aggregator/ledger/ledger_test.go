@@ -316,3 +316,27 @@ func TestAStoreOlderThanTheLedgerIsFollowedByNewLogs(t *testing.T) {
 	require.Len(t, audit(t, s), 2, "followed once")
 	require.NoError(t, s.Close())
 }
+
+func TestAStoreThatIsPutBackWithinAMinuteIsNoticedToo(t *testing.T) {
+	dir := t.TempDir()
+	memory, backup := filepath.Join(dir, "ledger.sizes"), filepath.Join(dir, "backup.db")
+	at := func(path string) (store.Store, *ledger.Ledger) {
+		s, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+		require.NoError(t, err)
+		return s, open(t, s, func(o *ledger.Options) { o.Memory = memory })
+	}
+	data := map[string]any{"agentId": "a1"}
+	s, l := at(filepath.Join(dir, "store.db"))
+	require.NoError(t, l.Record(t.Context(), "agent.revoked", data))
+	require.NoError(t, s.Close())
+	text, err := os.ReadFile(filepath.Join(dir, "store.db"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(backup, text, 0o600))
+	s, l = at(filepath.Join(dir, "store.db"))
+	require.NoError(t, l.Record(t.Context(), "agent.revoked", data))
+	require.NoError(t, s.Close(), "no root was written since")
+	s, l = at(backup)
+	require.NoError(t, l.Record(t.Context(), "agent.revoked", data))
+	require.Len(t, audit(t, s), 2, "a new log: the old one's sizes are never signed twice")
+	require.NoError(t, s.Close())
+}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/durable"
@@ -43,6 +44,18 @@ func (l *Ledger) remember() error {
 		return fmt.Errorf("ledger: memory: %w", err)
 	}
 	return nil
+}
+
+// rememberSoon keeps the memory at most a second behind what was signed: a store
+// that is put back by hand is noticed by it. The commit stands in any case.
+func (l *Ledger) rememberSoon() {
+	if time.Since(l.kept) < time.Second {
+		return
+	}
+	l.kept = time.Now()
+	if err := l.remember(); err != nil {
+		l.opts.Logger.Warn("the ledger's memory was not written", slog.Any("error", err))
+	}
 }
 
 // compareMemory finds logs of which the store holds less than the ledger once
