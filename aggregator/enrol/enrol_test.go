@@ -1,7 +1,9 @@
 package enrol_test
 
 import (
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"strings"
@@ -311,6 +313,24 @@ func TestARevokedAgentIsNotRenewed(t *testing.T) {
 	require.NoError(t, r.Enrol.Revoke(t.Context(), a.ID, "anna", "sold"))
 	status, _ := renew(t, a, "st07")
 	require.Equal(t, http.StatusForbidden, status)
+}
+
+// Who was let in may take its time with the body, or be known from memory.
+func TestARenewalThatBeganBeforeTheRevocationDoesNotUndoIt(t *testing.T) {
+	r := ingesttest.New(t)
+	a := r.Agent("st07")
+	before, err := r.Store.Agent(t.Context(), a.ID)
+	require.NoError(t, err)
+	block, _ := pem.Decode(before.Certificate)
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	require.NoError(t, err)
+	req, _ := ingesttest.Request(t, a, "", "", "st07")
+	require.NoError(t, r.Enrol.Revoke(t.Context(), a.ID, "anna", "stolen"))
+	_, err = r.Enrol.Renew(t.Context(), before, leaf, wire.RenewRequest{CSR: req.CSR, Machine: ingesttest.Machine("st07")})
+	require.ErrorContains(t, err, "revoked")
+	now, err := r.Store.Agent(t.Context(), a.ID)
+	require.NoError(t, err)
+	require.Equal(t, store.AgentRevoked, now.State)
 }
 
 func TestALogIsRegisteredOnlyByItsAgentWithItsKey(t *testing.T) {

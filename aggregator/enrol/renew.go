@@ -33,10 +33,18 @@ func (s *Service) renewer(r *http.Request) (store.Agent, *x509.Certificate, erro
 }
 
 // Renew issues a new certificate to an agent whose certificate (leaf) was
-// checked by renewer.
+// checked by renewer. What renewer read may be old by now (from memory, or the body
+// took its time): the record is read anew, or a renewal would undo a revocation.
 func (s *Service) Renew(ctx context.Context, a store.Agent, leaf *x509.Certificate, req wire.RenewRequest) (wire.EnrolResponse, error) {
 	s.admit.Lock()
 	defer s.admit.Unlock()
+	a, err := s.opts.Store.Agent(ctx, a.ID)
+	if err != nil {
+		return wire.EnrolResponse{}, fmt.Errorf("renew: %w", err)
+	}
+	if err := s.accepts(a, leaf); err != nil {
+		return wire.EnrolResponse{}, err
+	}
 	if err := checkMachine(req.Machine); err != nil {
 		return wire.EnrolResponse{}, denied(http.StatusBadRequest, "renewal: %v", err)
 	}
