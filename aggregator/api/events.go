@@ -185,9 +185,9 @@ func (s *Server) events(ctx context.Context, in *listInput) (*answer[Events], er
 		}
 	}
 	if len(page.Rows) > defaultPage*2 {
-		s.accessedNow(ctx, who, s.clean(ctx, out.Query), purposeExport, len(page.Rows))
+		s.accessedNow(ctx, who, sealedLabel(in.Sealed)+s.clean(ctx, out.Query), purposeExport, len(page.Rows))
 	} else {
-		s.accessed(ctx, who, s.clean(ctx, in.Q), len(page.Rows))
+		s.accessed(ctx, who, sealedLabel(in.Sealed)+s.clean(ctx, in.Q), len(page.Rows))
 	}
 	return &answer[Events]{out}, nil
 }

@@ -140,6 +140,17 @@ func (s *Server) sealedTerms(who rights.Principal, list []string) ([][]string, e
 	return out, nil
 }
 
+// sealedLabel says for the ledger in which sealed fields was searched; the values
+// stay out, for they are what is sealed.
+func sealedLabel(list []string) string {
+	var b strings.Builder
+	for _, text := range list {
+		path, _, _ := strings.Cut(text, ":")
+		b.WriteString("sealed:" + path + " ")
+	}
+	return b.String()
+}
+
 // clean is a search text for the ledger: a clear name in user:NAME becomes a
 // pseudonym, for no name enters a leaf.
 func (s *Server) clean(ctx context.Context, text string) string {
