@@ -72,7 +72,7 @@ func TestAnAlarmCarriesItsCurveAndTheEndOfTheAgentWritesTheRest(t *testing.T) {
 	take(t, p, live(point, 30, 95.0))
 	alarm := j.events(t)[0]
 	require.Equal(t, "degC", alarm.Curve.Unit)
-	require.Greater(t, len(alarm.Curve.Max), 20)
+	require.Greater(t, len(alarm.Curve.Max), 15)
 	require.Equal(t, "limits", alarm.Metadata.Parser)
 	take(t, p, live(point, 31, 96.0))
 	p.o.Now = func() time.Time { return clock.Add(31 * time.Second) }

@@ -21,6 +21,8 @@ const (
 
 	minStep  = 10 * time.Millisecond
 	maxShift = 23 // 23 hours
+	// The first step is fitted to so many values.
+	firstFit = 16
 	// A ring with fewer points than this in use has its step doubled.
 	sparse = Points / 2
 	// A ring with more values than this has its step halved.
@@ -32,6 +34,8 @@ type Ring struct {
 	shift    uint  // the step is minStep << shift
 	first    int64 // number of the oldest step in the ring (unix time / step)
 	next     int64 // number after that of the newest; first == next is empty
+	hold     bool  // the source tells changes only: an empty step is as the one before
+	fitted   bool  // the first step was fitted to the first values
 	values   int   // since the ring was last judged
 	judged   int64 // number of the step then
 	min, max []float32
@@ -42,6 +46,10 @@ func New() *Ring {
 	both := make([]float32, 2*Points)
 	return &Ring{min: both[:Points], max: both[Points:]}
 }
+
+// Hold tells that the source gives a value only when it changed: steps without one
+// are drawn as the one before them.
+func (r *Ring) Hold() { r.hold = true }
 
 // Add takes a value. A time before the ring is left out, one inside it (a late
 // value) goes to its step. Values beyond float32 are kept as its largest.
@@ -62,11 +70,25 @@ func (r *Ring) Add(at time.Time, v float64) {
 	i := n & (Points - 1)
 	f := narrow(v)
 	r.values++
+	if !r.fitted && r.values >= firstFit {
+		r.fit()
+		i = r.number(at) & (Points - 1)
+	}
 	if r.min[i] != r.min[i] { // NaN: the step's first value
 		r.min[i], r.max[i] = f, f
 		return
 	}
 	r.min[i], r.max[i] = min(r.min[i], f), max(r.max[i], f)
+}
+
+// fit finds the first step of a ring from its first values, so that a slow signal
+// has a curve soon.
+func (r *Ring) fit() {
+	r.fitted = true
+	for filled := int64(max(r.filled(), 1)); r.next-r.first > 2*filled && r.shift < maxShift; {
+		r.coarser()
+	}
+	r.judged = r.next - 1
 }
 
 // forward opens the steps up to n; those without a value stay empty.
@@ -184,7 +206,23 @@ func (r *Ring) Curve(from, to time.Time, unit string) *event.Curve {
 	if first > last || r.next == r.first {
 		return nil
 	}
-	each := (last - first + MaxCurve) / MaxCurve
+	return r.draw(first, last, unit)
+}
+
+// draw makes the curve of some steps. Several become one point where there are more
+// than MaxCurve, or more than values: a curve of gaps says nothing.
+func (r *Ring) draw(first, last int64, unit string) *event.Curve {
+	values := int64(1)
+	for k := first; k <= last; k++ {
+		if p := r.at(k); p.low == p.low {
+			values++
+		}
+	}
+	most := int64(MaxCurve)
+	if !r.hold {
+		most = min(most, values)
+	}
+	each := (last - first + most) / most
 	c := &event.Curve{Start: time.Unix(0, first*int64(r.Step())).UTC(), StepMS: each * r.Step().Milliseconds(), Unit: unit}
 	nan := float32(math.NaN())
 	filled := false
@@ -201,6 +239,9 @@ func (r *Ring) Curve(from, to time.Time, unit string) *event.Curve {
 				low, high = min(low, p.low), max(high, p.high)
 			}
 		}
+		if n := len(c.Min); low != low && r.hold && n > 0 {
+			low, high = c.Min[n-1], c.Max[n-1]
+		}
 		c.Min, c.Max = append(c.Min, low), append(c.Max, high)
 	}
 	if !filled {
@@ -209,14 +250,24 @@ func (r *Ring) Curve(from, to time.Time, unit string) *event.Curve {
 	return c
 }
 
-// Before returns the curve of the points that lead up to a time: so many before it,
-// or before the last value where that is older.
+// Before returns the curve that leads up to a time: the last so many points with
+// values before it.
 func (r *Ring) Before(at time.Time, points int, unit string) *event.Curve {
-	if last := time.Unix(0, (r.next-1)*int64(r.Step())); r.next > r.first && last.Before(at) {
-		points -= min(points/2, int(at.Sub(last)/r.Step()))
-		return r.Curve(last.Add(-time.Duration(points)*r.Step()), at, unit)
+	last := min(r.next-1, r.number(at))
+	first := last
+	for k := last; k >= r.first && points > 0; k-- {
+		if p := r.at(k); p.low == p.low {
+			first = k
+			points--
+		}
 	}
-	return r.Curve(at.Add(-time.Duration(points)*r.Step()), at, unit)
+	if r.next == r.first || last < r.first {
+		return nil
+	}
+	if r.hold { // until now nothing changed
+		last = max(last, min(r.number(at), first+Points-1))
+	}
+	return r.draw(first, last, unit)
 }
 
 func narrow(v float64) float32 {

@@ -170,7 +170,7 @@ func (s *Signal) discrete() {
 
 // measure makes the detectors of a signal with numbers, when its first one comes.
 func (s *Signal) measure() {
-	s.ring = recorder.New()
+	s.record()
 	without := func(name string) bool { return slices.Contains(s.cfg.Without, name) }
 	chatter := s.w.o.Detection.Chatter
 	if l := s.cfg.Limits; l != nil && !without("limits") {
@@ -194,6 +194,14 @@ func (s *Signal) measure() {
 		}
 	}
 	s.setContext(s.station.context)
+}
+
+// record gives the signal its flight recorder.
+func (s *Signal) record() {
+	s.ring = recorder.New()
+	if s.point.Kind == "opcua" {
+		s.ring.Hold()
+	}
 }
 
 func (s *Signal) add(d detect.Detector) {
@@ -314,7 +322,7 @@ func (s *Signal) see(out []Out, at time.Time, raw any) []Out {
 	s.lastText, s.textAt, s.lastAt = text, at, at
 	if f, ok := numeric(raw); ok {
 		if s.ring == nil {
-			s.ring = recorder.New()
+			s.record()
 		}
 		s.ring.Add(at, f)
 	}
