@@ -166,7 +166,8 @@ func FuzzTheCurveHoldsExactlyTheExtremesOfItsTime(f *testing.F) {
 					low, high = min(low, a.v), max(high, a.v)
 				}
 			}
-			if low == low && (c.Min[i] > low || c.Max[i] < high) && !from.Before(time.Unix(0, (r.next-Points+1)*int64(r.Step()))) {
+			// The oldest point may have lost values when it was made of two.
+			if i > 0 && low == low && (c.Min[i] > low || c.Max[i] < high) && !from.Before(time.Unix(0, (r.next-Points+1)*int64(r.Step()))) {
 				t.Fatalf("point %d: %g..%g, values %g..%g", i, c.Min[i], c.Max[i], low, high)
 			}
 		}
