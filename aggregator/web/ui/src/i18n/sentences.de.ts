@@ -135,7 +135,7 @@ export const sentences: Record<string, readonly string[]> = {
   'ingest.rejected': ['{count} Ereignisse von {origin} abgewiesen: {reason}', 'Ereignisse abgewiesen: {reason}', 'Ereignisse abgewiesen'],
   'ingest.quarantined': ['Nachricht war nicht lesbar: {reason}', 'Eine Nachricht war nicht lesbar'],
   'forward.failed': ['Senden an {sink} scheitert: {error}', 'Senden scheitert'],
-  'anomaly.detected': ['{metric} ist {value:n}, erwartet {expected:n}', '{metric} ist ungewöhnlich', 'Etwas ist ungewöhnlich'],
+  'anomaly.detected': ['{metric} ist ungewöhnlich: {value:n}', '{metric} ist ungewöhnlich', 'Etwas ist ungewöhnlich'],
   'anomaly.group': ['{?alert=true}Zusammen ungewöhnlich, bitte ansehen: {signals}', 'Zusammen ungewöhnlich: {signals}', 'Mehrere Signale sind ungewöhnlich'],
   'anomaly.budget': ['Schwelle für Meldungen von {previous:n} auf {threshold:n} gesetzt', 'Schwelle für Meldungen geändert'],
   'log.succeeded': ['Ein neues Log führt weiter: {reason}', 'Ein neues Log führt weiter'],

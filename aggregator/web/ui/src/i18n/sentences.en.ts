@@ -136,7 +136,7 @@ export const sentences: Record<string, readonly string[]> = {
   'ingest.rejected': ['{count} events from {origin} refused: {reason}', 'Events refused: {reason}', 'Events were refused'],
   'ingest.quarantined': ['Message could not be read: {reason}', 'A message could not be read'],
   'forward.failed': ['Sending to {sink} fails: {error}', 'Sending fails'],
-  'anomaly.detected': ['{metric} is {value:n}, expected {expected:n}', '{metric} is unusual', 'Something is unusual'],
+  'anomaly.detected': ['{metric} is unusual: {value:n}', '{metric} is unusual', 'Something is unusual'],
   'anomaly.group': ['{?alert=true}Unusual together, please look: {signals}', 'Unusual together: {signals}', 'Several signals are unusual'],
   'anomaly.budget': ['Threshold for alerts moved from {previous:n} to {threshold:n}', 'Threshold for alerts moved'],
   'log.succeeded': ['A new log goes on: {reason}', 'A new log goes on'],
