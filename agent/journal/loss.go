@@ -122,7 +122,7 @@ func wholeTail(p *pages, id string, rec logRecord) tail {
 	if err != nil {
 		return t
 	}
-	w := walk{origin: rec.Origin, front: t.front, good: t.front.Clone(), note: t.note}
+	w := walk{origin: rec.Origin, front: t.front, good: t.front.Clone(), note: t.note, keys: keyRangesOf(rec)}
 	if bucket, err := p.bucket(leafPrefix + id); err == nil {
 		_ = w.over(bucket, rec.Start) // where it ends is what we came for
 	}

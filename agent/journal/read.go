@@ -132,7 +132,7 @@ func (j *Journal) next(log string, from uint64, target int) (*Segment, error) {
 		j.mu.RUnlock()
 		return nil, nil
 	}
-	r := reading{log: log, origin: l.rec.Origin, from: from, target: target, limit: l.size}
+	r := reading{log: log, origin: l.rec.Origin, from: from, target: target, limit: l.size, keyRanges: l.keyRanges()}
 	if at, ok := l.cut(from); ok {
 		r.limit = min(r.limit, at)
 	}
@@ -194,6 +194,7 @@ func holeSegment(log, origin string, from uint64, h holeRecord) (*Segment, error
 // reading collects the leaves of one segment.
 type reading struct {
 	log, origin string
+	keyRanges   []evidence.KeyRange
 	from, limit uint64
 	target      int
 	start       evidence.Range // frontier at from, when known
@@ -288,6 +289,11 @@ func (r *reading) read(p *pages, rec logRecord) error {
 		return r.bytes < r.target && w.good.End < r.limit, nil
 	}
 	err = w.over(bucket, w.front.End)
+	if r.whole > 0 {
+		if bad := signed(r.note, r.origin, r.keyRanges); bad != nil {
+			r.whole, err = 0, bad
+		}
+	}
 	r.keysOf(p)
 	return err
 }

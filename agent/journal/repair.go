@@ -168,6 +168,9 @@ func (j *Journal) goodPrefix(f *fileInfo, id string, ranges []evidence.Range, en
 		return rec.Start
 	}
 	w := walk{origin: rec.Origin, front: t.front, good: t.front}
+	if l := j.logs[id]; l != nil {
+		w.keys = l.keyRanges()
+	}
 	_ = withPages(f.path, func(p *pages) error { // the error is what we came for
 		bucket, err := p.bucket(leafPrefix + id)
 		if err != nil {
@@ -191,7 +194,10 @@ func (j *Journal) lossOf(l *logState, f *fileInfo, first, end uint64, ranges []e
 			break
 		}
 	}
-	if lo.broken == nil && (hole.End != end || note == "") {
+	if lo.broken == nil {
+		lo.broken = signed([]byte(note), l.rec.Origin, l.keyRanges())
+	}
+	if lo.broken == nil && hole.End != end {
 		lo.broken = fmt.Errorf("commit ranges reach from %d to %d of %d", first, hole.End, end)
 	}
 	lo.hole = holeRecord{First: first, Count: end - first, Range: encodeHashes(hole.Hashes), Note: note, File: filepath.Base(f.path)}

@@ -187,6 +187,11 @@ func readTail(p *pages, id string, rec logRecord) (tail, error) {
 	if w.good.End != w.front.End {
 		return t, fmt.Errorf("leaves after the last checkpoint: %w", errDamaged)
 	}
+	if w.front.End > rec.Start {
+		if err := signed(w.note, rec.Origin, keyRangesOf(rec)); err != nil {
+			return t, err
+		}
+	}
 	return tail{size: w.front.End, front: w.front, note: w.note, since: w.bytes}, nil
 }
 
@@ -199,6 +204,7 @@ type walk struct {
 	bytes  int64
 	commit evidence.Range // leaves since good
 
+	keys   []evidence.KeyRange                   // optional: every signature is checked, which costs
 	leaf   func(index uint64, leaf []byte) error // optional
 	onGood func(commit evidence.Range, note []byte) (more bool, err error)
 }
@@ -251,6 +257,11 @@ func (w *walk) check(size uint64, note []byte) (bool, error) {
 	if err != nil || root != c.Root {
 		return false, fmt.Errorf("root of size %d differs: %w", size, errDamaged)
 	}
+	if w.keys != nil {
+		if err := signed(note, w.origin, w.keys); err != nil {
+			return false, err
+		}
+	}
 	w.good, w.note = w.front.Clone(), bytes.Clone(note)
 	more := true
 	if w.onGood != nil && w.commit.End > w.commit.Begin {
@@ -258,4 +269,13 @@ func (w *walk) check(size uint64, note []byte) (bool, error) {
 	}
 	w.commit = evidence.Range{Begin: size, End: size}
 	return more, err
+}
+
+// signed reports a checkpoint whose signature a bit flip has broken: its root says
+// nothing of that, and nobody would take it.
+func signed(note []byte, origin string, keys []evidence.KeyRange) error {
+	if _, err := evidence.OpenCheckpoint(note, origin, keys); err != nil {
+		return fmt.Errorf("%w: %w", err, errDamaged)
+	}
+	return nil
 }
