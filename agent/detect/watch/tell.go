@@ -67,6 +67,9 @@ func (s *Signal) one(out []Out, f detect.Finding, at time.Time, depth int) []Out
 	o.Correlation = s.correlate(&f)
 	if f.Curve && s.ring != nil {
 		o.Curve = s.ring.Before(at, beforePoints, s.of.Unit)
+		if low, high, ok := s.Band(); ok && f.Data["band"] == nil {
+			f.Data["band"] = map[string]any{"low": low, "high": high}
+		}
 	}
 	if f.Type == event.TypeAlarmState {
 		o.Key, o.Keep = s.keep(f.Detector, at)
