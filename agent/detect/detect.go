@@ -39,6 +39,9 @@ type Finding struct {
 	// Curve asks for the curve before the finding, and for a signal.curve with
 	// what comes after it, under the same correlation id.
 	Curve bool
+	// Recorded is a curve that the detector brings along, of what is no signal and so
+	// has no recorder: the values of a characteristic.
+	Recorded *event.Curve
 	// Signal is the signal that the event is of and whose curve it carries; ""
 	// is the detector's own. Detectors of a station use it.
 	Signal string

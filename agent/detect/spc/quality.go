@@ -11,6 +11,7 @@ import (
 
 	"github.com/linewatch/linewatch/agent/config"
 	"github.com/linewatch/linewatch/agent/detect"
+	"github.com/linewatch/linewatch/agent/detect/recorder"
 	"github.com/linewatch/linewatch/agent/source/rawjson"
 	"github.com/linewatch/linewatch/shared/stats"
 )
@@ -28,7 +29,11 @@ type part struct {
 	cfg   config.Characteristic
 	pass  map[string]bool
 	chart *Chart
+	ring  *recorder.Ring // of the values, part by part
 }
+
+// curvePoints is the length of the curve that comes with a finding.
+const curvePoints = 200
 
 var (
 	_ detect.Station    = (*Quality)(nil)
@@ -50,7 +55,7 @@ func NewQuality(cfg map[string]config.Characteristic, station string, book *Book
 				s.Values = defaultParts
 			}
 		}
-		p := &part{name: name, cfg: c, pass: map[string]bool{}}
+		p := &part{name: name, cfg: c, pass: map[string]bool{}, ring: recorder.New()}
 		for _, word := range c.Pass {
 			p.pass[strings.ToLower(word)] = true
 		}
@@ -89,7 +94,8 @@ func (q *Quality) Event(e detect.Event) (out []detect.Finding) {
 		if p.cfg.Recipe != "" {
 			p.chart.setRecipe(recipe)
 		}
-		out = append(out, named(p.chart.Observe(detect.Sample{At: e.At, Value: v}))...)
+		p.ring.Add(e.At, v)
+		out = append(out, p.named(p.chart.Observe(detect.Sample{At: e.At, Value: v}), e.At)...)
 	}
 	return out
 }
@@ -97,19 +103,21 @@ func (q *Quality) Event(e detect.Event) (out []detect.Finding) {
 // Tick implements detect.Station.
 func (q *Quality) Tick(now time.Time) (out []detect.Finding) {
 	for _, p := range q.parts {
-		out = append(out, named(p.chart.Tick(now))...)
+		out = append(out, p.named(p.chart.Tick(now), now)...)
 	}
 	return out
 }
 
-// named makes the conditions of several characteristics differ; there is no curve of a
-// signal behind them.
-func named(list []detect.Finding) []detect.Finding {
+// named makes the conditions of several characteristics differ, and adds the curve of
+// the values; there is no signal that could bring it.
+func (p *part) named(list []detect.Finding, now time.Time) []detect.Finding {
 	for i := range list {
 		if name, ok := list[i].Data["characteristic"].(string); ok {
 			list[i].Condition = name + "/" + list[i].Condition
 		}
-		list[i].Curve = false
+		if list[i].Curve {
+			list[i].Curve, list[i].Recorded = false, p.ring.Before(now, curvePoints, p.cfg.Unit)
+		}
 	}
 	return list
 }

@@ -61,6 +61,11 @@ quality:
 	got = feed(1, 6.6)
 	require.Len(t, got, 1)
 	require.False(t, got[0].Curve)
+	curve := got[0].Recorded
+	require.NotNil(t, curve, "the values of the parts before, and this one")
+	require.Equal(t, "mm", curve.Unit)
+	require.InDelta(t, 6.6, curve.Max[len(curve.Max)-1], .6)
+	require.InDelta(t, 5.3, curve.Max[0], .6)
 	require.Regexp(t, `^seal\.width is 6\.\d+ mm, above the control limit of \d\.\d+ mm\.`, explanation(got[0]))
 	require.Len(t, book.Charts("seal.depth"), 1)
 	require.Zero(t, book.Charts("seal.depth")[0].Collected, "events of another characteristic are not its own")

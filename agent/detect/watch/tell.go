@@ -184,7 +184,10 @@ func (w *Watcher) tellStation(out []Out, st *station, p *source.Point, f detect.
 	if p != nil {
 		own = &source.Point{Source: p.Source, Kind: p.Kind, Endpoint: p.Endpoint, Station: st.name, Equipment: p.Equipment}
 	}
-	out = append(out, Out{Point: own, Finding: f, At: f.At, Correlation: groupOf(&f), Curve: st.strongest(&f, at)})
+	out = append(out, Out{Point: own, Finding: f, At: f.At, Correlation: groupOf(&f), Curve: f.Recorded})
+	if o := &out[len(out)-1]; o.Curve == nil {
+		o.Curve = st.strongest(&o.Finding, at)
+	}
 	for i := range follow {
 		out = w.tellStation(out, st, p, follow[i], at, depth+1)
 	}
