@@ -82,20 +82,26 @@ func tampering() map[string]struct {
 		return attempt{func(a administrator) { a.do(statements...) }, says}
 	}
 	return map[string]attempt{
-		"a row removed":                     plain("missing from the read model", `DELETE FROM `+row),
-		"a row's severity changed":          plain("another event than the evidence", set(`severity = 5`, row)),
-		"a row's station changed":           plain("another event than the evidence", set(`station = 'hamburg/body/line3/st99'`, row)),
-		"a row's time of arrival changed":   plain("another event than the evidence", set(`received = (SELECT min(received) FROM segments WHERE log <> `+count+`)`, row)),
-		"a row's leaf changed":              {func(a administrator) { a.do(set(`leaf = `+a.blob(changed(a.bytes(`SELECT leaf FROM `+row))), row)) }, "another event than the evidence"},
-		"two rows swapped":                  plain("another event than the evidence", set(`idx = 1000000`, row), set(`idx = 200`, strings.Replace(row, "200", "201", 1)), set(`idx = 201`, strings.Replace(row, "200", "1000000", 1))),
-		"a segment removed":                 plain("segments are missing", `DELETE FROM `+segment),
-		"the newest segment removed":        plain("the segments end at", `DELETE FROM `+last),
-		"a segment's time of arrival moved": plain("its receipt says", set(`received = (SELECT min(received) FROM segments WHERE log <> `+count+`)`, segment)),
-		"a leaf changed in its segment":     {rewrite, "do not lead to the signed root"},
-		"two segments swapped":              {swap, "leaves"},
-		"a segment dropped without a word":  plain("no tombstone", set(`kind = 'dropped', frame = `+`receipt`, segment)),
-		"a log's size put back":             plain("the log's size is", set(`size = size - 1`, `logs WHERE n = `+count)),
-		"a log removed":                     plain("the store does not", `DELETE FROM logs WHERE n = `+count),
+		"a row removed":                   plain("missing from the read model", `DELETE FROM `+row),
+		"a row's severity changed":        plain("another event than the evidence", set(`severity = 5`, row)),
+		"a row's station changed":         plain("another event than the evidence", set(`station = 'hamburg/body/line3/st99'`, row)),
+		"a row's time of arrival changed": plain("another event than the evidence", set(`received = (SELECT min(received) FROM segments WHERE log <> `+count+`)`, row)),
+		"a row's leaf changed":            {func(a administrator) { a.do(set(`leaf = `+a.blob(changed(a.bytes(`SELECT leaf FROM `+row))), row)) }, "another event than the evidence"},
+		"two rows swapped":                plain("rebuild it", set(`idx = 1000000`, row), set(`idx = 200`, strings.Replace(row, "200", "201", 1)), set(`idx = 201`, strings.Replace(row, "200", "1000000", 1))), // missing where they are sought, or another event: as their segments came
+		"a segment removed":               plain("segments are missing", `DELETE FROM `+segment),
+		"the newest segment removed":      plain("the segments end at", `DELETE FROM `+last),
+		"a segment's time of arrival moved": {func(a administrator) {
+			hour := `3600000000` // SQLite counts microseconds
+			if a.pg {
+				hour = `interval '1 hour'`
+			}
+			a.do(set(`received = received - `+hour, segment))
+		}, "its receipt says"},
+		"a leaf changed in its segment":    {rewrite, "do not lead to the signed root"},
+		"two segments swapped":             {swap, "leaves"},
+		"a segment dropped without a word": plain("no tombstone", set(`kind = 'dropped', frame = `+`receipt`, segment)),
+		"a log's size put back":            plain("the log's size", set(`size = size - 1`, `logs WHERE n = `+count)),
+		"a log removed":                    plain("the store does not", `DELETE FROM logs WHERE n = `+count),
 		"an act taken out of the ledger": plain("segments are missing", `DELETE FROM segments WHERE log = (SELECT max(log) FROM events WHERE type = 'key.lifecycle')
 			AND first = (SELECT min(first) FROM segments WHERE first > 0 AND log = (SELECT max(log) FROM events WHERE type = 'key.lifecycle'))`),
 		"a list of roots removed": plain("behind log.roots is missing", `DELETE FROM root_lists WHERE idx = (SELECT min(idx) FROM root_lists)`),
