@@ -45,9 +45,11 @@ func (s *Service) Enrol(ctx context.Context, req wire.EnrolRequest, from Caller)
 	if err != nil {
 		return wire.EnrolResponse{}, err
 	}
-	s.admit.Lock()
-	defer s.admit.Unlock()
-	known, err := s.opts.Store.Agent(ctx, req.AgentID)
+	return afresh(s, func() (wire.EnrolResponse, error) { return s.enrol(ctx, c, from) })
+}
+
+func (s *Service) enrol(ctx context.Context, c candidate, from Caller) (wire.EnrolResponse, error) {
+	known, err := s.opts.Store.Agent(ctx, c.req.AgentID)
 	if err == nil {
 		return s.again(ctx, known, c, from)
 	}
@@ -291,7 +293,7 @@ func (s *Service) welcome(ctx context.Context, a store.Agent, c candidate, tok s
 	a.State, a.Reason = store.AgentActive, ""
 	change := store.Change{Agents: []store.Agent{a}, UseTokens: []string{tok.Hash}}
 	_, err := s.opts.Ledger.Commit(ctx, change, enrolledEvent(a, by))
-	if errors.Is(err, store.ErrConflict) {
+	if usedUp(err) {
 		return wire.EnrolResponse{}, denied(http.StatusForbidden, "the enrolment token is used up")
 	}
 	if err != nil {

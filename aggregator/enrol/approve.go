@@ -72,8 +72,11 @@ func fingerprint(a store.Agent) string {
 // certificate no longer accepted; "" keeps the other one. Approving an admitted
 // agent with a claim moves its identity to the claiming machine.
 func (s *Service) Approve(ctx context.Context, id, replaces, by string) error {
-	s.admit.Lock()
-	defer s.admit.Unlock()
+	_, err := afresh(s, func() (struct{}, error) { return struct{}{}, s.approve(ctx, id, replaces, by) })
+	return err
+}
+
+func (s *Service) approve(ctx context.Context, id, replaces, by string) error {
 	a, err := s.opts.Store.Agent(ctx, id)
 	if err != nil {
 		return fmt.Errorf("approve %s: %w", id, err)
@@ -137,8 +140,11 @@ func (s *Service) adopt(ctx context.Context, a *store.Agent, change *store.Chang
 
 // Revoke ends an agent's admission, or refuses one that waits. What it sent stays.
 func (s *Service) Revoke(ctx context.Context, id, by, reason string) error {
-	s.admit.Lock()
-	defer s.admit.Unlock()
+	_, err := afresh(s, func() (struct{}, error) { return struct{}{}, s.revoke(ctx, id, by, reason) })
+	return err
+}
+
+func (s *Service) revoke(ctx context.Context, id, by, reason string) error {
 	a, err := s.opts.Store.Agent(ctx, id)
 	if err != nil {
 		return fmt.Errorf("revoke %s: %w", id, err)

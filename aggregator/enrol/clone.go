@@ -80,7 +80,7 @@ func (s *Service) wait(ctx context.Context, a store.Agent, c candidate, tok stor
 		events = e
 	}
 	if _, err := s.opts.Ledger.Commit(ctx, change, events...); err != nil {
-		if errors.Is(err, store.ErrConflict) {
+		if usedUp(err) {
 			return wire.EnrolResponse{}, denied(http.StatusForbidden, "the enrolment token is used up")
 		}
 		return wire.EnrolResponse{}, fmt.Errorf("enrol %s: %w", a.ID, err)

@@ -31,6 +31,7 @@ const (
 	maxWaiting  = 1000           // agents pending at the same time
 	cacheFor    = time.Second    // of an agent's admission
 	maxBodySize = 256 << 10
+	tries       = 3 // of an admission whose agent's record changes meanwhile
 )
 
 // Store is what enrolment reads; all writing goes through the Ledger.
@@ -187,4 +188,22 @@ func (s *Service) Register(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+wire.PathRenew, s.handleRenew)
 	mux.HandleFunc("POST "+wire.PathLogs, s.handleLogs)
 	mux.HandleFunc("GET "+wire.PathLogs+"/{log}", s.handleLog)
+}
+
+// afresh runs one admission, again when an agent's record changed between its
+// reading and its writing: its new log key arrived, or another process changed it.
+func afresh[T any](s *Service, admission func() (T, error)) (T, error) {
+	s.admit.Lock()
+	defer s.admit.Unlock()
+	for try := 1; ; try++ {
+		res, err := admission()
+		if !errors.Is(err, store.ErrAgentChanged) || try == tries {
+			return res, err
+		}
+	}
+}
+
+// usedUp tells that a commit was refused for its enrolment token.
+func usedUp(err error) bool {
+	return errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrAgentChanged)
 }

@@ -36,9 +36,11 @@ func (s *Service) renewer(r *http.Request) (store.Agent, *x509.Certificate, erro
 // checked by renewer. What renewer read may be old by now (from memory, or the body
 // took its time): the record is read anew, or a renewal would undo a revocation.
 func (s *Service) Renew(ctx context.Context, a store.Agent, leaf *x509.Certificate, req wire.RenewRequest) (wire.EnrolResponse, error) {
-	s.admit.Lock()
-	defer s.admit.Unlock()
-	a, err := s.opts.Store.Agent(ctx, a.ID)
+	return afresh(s, func() (wire.EnrolResponse, error) { return s.renew(ctx, a.ID, leaf, req) })
+}
+
+func (s *Service) renew(ctx context.Context, id string, leaf *x509.Certificate, req wire.RenewRequest) (wire.EnrolResponse, error) {
+	a, err := s.opts.Store.Agent(ctx, id)
 	if err != nil {
 		return wire.EnrolResponse{}, fmt.Errorf("renew: %w", err)
 	}

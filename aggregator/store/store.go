@@ -7,6 +7,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 
@@ -18,9 +19,13 @@ import (
 // Errors that callers branch on.
 var (
 	ErrNotFound = errors.New("not found")
-	// ErrConflict: a log's stored size was not Append.OldSize, or a token was
-	// used up. Nothing of the Change was stored; read again.
+	// ErrConflict: a log's stored size was not Append.OldSize, or a token was used
+	// up. Nothing of the Change was stored; read again.
 	ErrConflict = errors.New("changed meanwhile")
+	// ErrAgentChanged is an ErrConflict: an agent's record has another Revision than
+	// the one it was read with. A renewal begun before a revocation, perhaps in
+	// another process, must not undo it.
+	ErrAgentChanged = fmt.Errorf("the agent's record: %w", ErrConflict)
 	// ErrCursor: the cursor is damaged, or belongs to another filter.
 	ErrCursor = errors.New("cursor does not fit")
 	// ErrInUse: an aggregator has the store open.
@@ -353,7 +358,10 @@ type Agent struct {
 	TokenHash   string
 	Predecessor string
 	Enrolled    time.Time
-	Seen        AgentSeen
+	// Revision is what the record was read with, 0 for a new one; Commit counts it
+	// up, and refuses a record that was changed since with ErrAgentChanged.
+	Revision uint64 `json:",omitempty"`
+	Seen     AgentSeen
 }
 
 // AgentKey is one log key of an agent.

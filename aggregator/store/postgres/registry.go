@@ -61,8 +61,7 @@ func setStates(ctx context.Context, tx pgx.Tx, states map[string]store.LogState)
 
 func commitPeople(ctx context.Context, tx pgx.Tx, c store.Change) error {
 	for _, a := range c.Agents {
-		a.Seen = store.AgentSeen{} // kept apart: TouchAgent writes it outside of Commit
-		if err := putDoc(ctx, tx, "agents", "id", a.ID, a); err != nil {
+		if err := putAgent(ctx, tx, a); err != nil {
 			return fmt.Errorf("agent %s: %w", a.ID, err)
 		}
 	}
@@ -105,6 +104,23 @@ func insertLog(ctx context.Context, tx pgx.Tx, l store.Log) error {
 		string(l.State), l.Predecessor, int64(l.Copies), stamp(l.Registered), l.Reason)
 	if err == nil && tag.RowsAffected() == 0 {
 		err = fmt.Errorf("registered with another origin: %w", store.ErrConflict)
+	}
+	return err
+}
+
+// putAgent keeps an agent's record unless it was changed since it was read.
+func putAgent(ctx context.Context, tx pgx.Tx, a store.Agent) error {
+	was := a.Revision
+	a.Seen, a.Revision = store.AgentSeen{}, was+1 // the sign of life is kept apart: TouchAgent writes it outside of Commit
+	doc, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	tag, err := tx.Exec(ctx, `INSERT INTO agents (id, doc) VALUES ($1, $2)
+		ON CONFLICT (id) DO UPDATE SET doc = excluded.doc WHERE coalesce((agents.doc::jsonb->>'Revision')::bigint, 0) = $3`,
+		a.ID, string(doc), int64(was))
+	if err == nil && tag.RowsAffected() == 0 {
+		err = store.ErrAgentChanged
 	}
 	return err
 }

@@ -249,8 +249,7 @@ func setStates(ctx context.Context, tx *sql.Tx, states map[string]store.LogState
 
 func commitPeople(ctx context.Context, tx *sql.Tx, c store.Change) error {
 	for _, a := range c.Agents {
-		a.Seen = store.AgentSeen{} // kept apart: TouchAgent writes it outside of Commit
-		if err := putDoc(ctx, tx, `agents (id, doc)`, a.ID, a); err != nil {
+		if err := putAgent(ctx, tx, a); err != nil {
 			return fmt.Errorf("agent %s: %w", a.ID, err)
 		}
 	}

@@ -22,6 +22,25 @@ func putDoc(ctx context.Context, tx *sql.Tx, into, key string, value any) error 
 	return err
 }
 
+// putAgent keeps an agent's record unless it was changed since it was read.
+func putAgent(ctx context.Context, tx *sql.Tx, a store.Agent) error {
+	was := a.Revision
+	a.Seen, a.Revision = store.AgentSeen{}, was+1 // the sign of life is kept apart: TouchAgent writes it outside of Commit
+	doc, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	r, err := tx.ExecContext(ctx, `INSERT INTO agents (id, doc) VALUES (?, ?)
+		ON CONFLICT (id) DO UPDATE SET doc = excluded.doc WHERE coalesce(json_extract(agents.doc, '$.Revision'), 0) = ?`,
+		a.ID, string(doc), int64(was))
+	if err := oneRow(r, err); errors.Is(err, store.ErrNotFound) {
+		return store.ErrAgentChanged
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
 func scanDoc[T any](r scanner) (T, error) {
 	var v T
 	var doc []byte

@@ -26,6 +26,7 @@ func testRegistry(t *testing.T, s store.Store) {
 	require.NoError(t, err)
 	got, err := s.Agent(ctx, "a1")
 	require.NoError(t, err)
+	agent.Revision = got.Revision
 	require.Equal(t, agent, got)
 	seen := store.AgentSeen{At: Start(), Address: "10.4.1.7", Version: "1", Offset: time.Second, Backlog: 7, Status: []byte("{}")}
 	require.NoError(t, s.TouchAgent(ctx, "a1", seen))
@@ -35,7 +36,8 @@ func testRegistry(t *testing.T, s store.Store) {
 	agent.Seen = seen
 	agents, err := s.Agents(ctx)
 	require.NoError(t, err)
-	require.Equal(t, []store.Agent{{ID: "a0"}, agent}, agents, "a change of the agent keeps its sign of life")
+	agent.Revision++
+	require.Equal(t, []store.Agent{{ID: "a0", Revision: 1}, agent}, agents, "a change of the agent keeps its sign of life")
 	gotUser, err := s.User(ctx, "anna")
 	require.NoError(t, err)
 	require.Equal(t, user, gotUser)
@@ -58,6 +60,35 @@ func testRegistry(t *testing.T, s store.Store) {
 	} {
 		require.ErrorIs(t, find(), store.ErrNotFound)
 	}
+}
+
+// A renewal that was begun before an agent was revoked, perhaps in another process,
+// must not bring it back.
+func testAgentRevisions(t *testing.T, s store.Store) {
+	ctx := t.Context()
+	_, err := s.Commit(ctx, store.Change{Agents: []store.Agent{{ID: "r1", State: store.AgentActive}}})
+	require.NoError(t, err)
+	renewed, err := s.Agent(ctx, "r1")
+	require.NoError(t, err)
+	revoked := renewed
+	revoked.State, revoked.Reason = store.AgentRevoked, "stolen"
+	_, err = s.Commit(ctx, store.Change{Agents: []store.Agent{revoked}})
+	require.NoError(t, err)
+	renewed.TLSKey = []byte{2}
+	for _, late := range []store.Agent{renewed, {ID: "r1", State: store.AgentActive}} {
+		_, err = s.Commit(ctx, store.Change{Agents: []store.Agent{{ID: "other"}, late}})
+		require.ErrorIs(t, err, store.ErrAgentChanged)
+		require.ErrorIs(t, err, store.ErrConflict)
+	}
+	got, err := s.Agent(ctx, "r1")
+	require.NoError(t, err)
+	revoked.Revision = got.Revision
+	require.Equal(t, revoked, got)
+	_, err = s.Agent(ctx, "other")
+	require.ErrorIs(t, err, store.ErrNotFound, "nothing of the change was stored")
+	got.Reason = "stolen, and found"
+	_, err = s.Commit(ctx, store.Change{Agents: []store.Agent{got}})
+	require.NoError(t, err, "what was read anew is stored")
 }
 
 func testTokenUses(t *testing.T, s store.Store) {

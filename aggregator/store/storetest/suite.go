@@ -63,6 +63,7 @@ func cases() map[string]func(*testing.T, store.Store) {
 		"commits go on during a rebuild":                               testRebuildBusy,
 		"an epoch moves the feed on":                                   testEpoch,
 		"agents, tokens, users and settings are kept":                  testRegistry,
+		"an agent's record is not written over one that is newer":      testAgentRevisions,
 		"a token is used as often as it allows":                        testTokenUses,
 		"sessions end":                                                 testSessions,
 		"the ten documented queries answer":                            testDocumented,
