@@ -131,16 +131,3 @@ func TestACorpusIsReadPlainAndWhatIsMissingIsNamed(t *testing.T) {
 	_, err = Load(dir)
 	require.ErrorContains(t, err, "line 6")
 }
-
-// TestPublishedScoresGiveThePublishedTotals proves the scorer on the per-row scores that
-// the benchmark publishes for two detectors. It needs the corpus: NAB_DIR.
-func TestPublishedScoresGiveThePublishedTotals(t *testing.T) {
-	dir := os.Getenv("NAB_DIR")
-	if dir == "" {
-		t.Log("NAB_DIR is not set: nothing to compare with; `make bench-nab` wants it")
-		return
-	}
-	corpus, err := Load(dir)
-	require.NoError(t, err)
-	require.NoError(t, Prove(dir, corpus))
-}

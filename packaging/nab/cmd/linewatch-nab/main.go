@@ -47,7 +47,7 @@ func run(out io.Writer, dir, doc, export string) error {
 	if err != nil {
 		return err
 	}
-	text := about() + "\n" + report.Text()
+	text := about() + "\n" + report.Text() + "\n" + nab.Forecast(corpus).Text()
 	fmt.Fprint(out, "\n", text)
 	if doc == "" {
 		return nil
