@@ -85,30 +85,9 @@ func BenchmarkDocumentedQueries(b *testing.B) {
 	}
 }
 
-// BenchmarkPagesByArrival reads one page in the middle of 250,000 events, in the
-// order of their commits, of a common and of a rare type.
 func BenchmarkPagesByArrival(b *testing.B) {
 	s, err := postgres.Open(b.Context(), peertest.Postgres(b), postgres.Options{})
 	require.NoError(b, err)
 	defer s.Close()
-	p := storetest.NewPlant(b, s, 20)
-	p.Fill(b, s, 250_000, 500, time.Second)
-	for name, text := range map[string]string{"common": "type:quality.check", "rare": "type:equipment.fault", "everything else": "-type:quality.check"} {
-		q := storetest.All(text)
-		q.ByArrival = true
-		for range 100 {
-			page, err := s.Events(b.Context(), q)
-			require.NoError(b, err)
-			if page.Next == "" {
-				break
-			}
-			q.After = page.Next
-		}
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				_, err := s.Events(b.Context(), q)
-				require.NoError(b, err)
-			}
-		})
-	}
+	storetest.PagesByArrival(b, s)
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
-	"github.com/linewatch/linewatch/shared/wire"
 )
 
 // queryer is a connection pool or a transaction.
@@ -225,17 +224,7 @@ func (s *Store) leaf(ctx context.Context, log string, index uint64) ([]byte, err
 	if err != nil {
 		return nil, notFound(err)
 	}
-	if index < g.First+g.Count && g.Kind == store.KindDropped {
-		return nil, store.ErrDropped
-	}
-	if index >= g.First+g.Count || g.Kind != wire.KindLeaves {
-		return nil, store.ErrNotFound
-	}
-	leaves, err := wire.UnpackLeaves(g.Frame, g.Count)
-	if err != nil {
-		return nil, err
-	}
-	return leaves[index-g.First], nil
+	return g.Leaf(index)
 }
 
 // Segments walks the segments of a log in order. A few are read at a time, so
