@@ -263,9 +263,6 @@ func (r *Report) Suggest(path, message, suggestion string) {
 	r.mistakes = append(r.mistakes, r.places.Mistake(path, message, suggestion))
 }
 
-// Has reports whether the file sets a path itself: false for defaults.
-func (r *Report) Has(path string) bool { _, ok := r.places.at[path]; return ok }
-
 // Faulty reports whether a mistake was already found at a path or below it, so
 // that a check does not complain about a value that could not be read.
 func (r *Report) Faulty(path string) bool {
@@ -274,9 +271,6 @@ func (r *Report) Faulty(path string) bool {
 		return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 	})
 }
-
-// Locate returns the place of a path; see Places.Locate.
-func (r *Report) Locate(path string) (line, column int) { return r.places.Locate(path) }
 
 func (r *Report) sorted() error {
 	if len(r.mistakes) == 0 {

@@ -71,7 +71,7 @@ journal: {commit: gentle}
 servers:
   - name: a
     endpoint: opc.tcp://a:4840
-    map: {0: idle, 1: running}
+    map: {0: idle, 0x1: running}
     data: {panel: $.panel}
   - {name: "7", endpoint: b, port: 1234, allow_insecure: true}
 signals:
@@ -133,20 +133,24 @@ signals:
 
 func TestAFileThatIsNoYAMLNamesThePlace(t *testing.T) {
 	for text, want := range map[string]string{
-		"station: [a":                       "x.yaml:1:",
-		"station: a\n\tdata_dir: b":         "x.yaml:2:",
-		"- a\n- b":                          "must have keys",
-		"station: a\n---\nstation: b":       "a second document",
-		"station: !!str a":                  "tags have no meaning",
-		"station: *a":                       "no anchor is called a",
-		"":                                  "station: is missing",
-		"# only a comment\n":                "station: is missing",
-		"station:\n":                        "station: is missing",
-		"station: {a: b}":                   "must be a text, not keys",
-		"station: a\nservers: {name: a}":    "must be a list",
-		"station: a\njournal: [1]":          "must have keys (name: value), not a list",
-		"station: a\nlevels: [a, [b]]":      "levels[1]: must be a text",
-		"station: a\njournal: {window: {}}": "must be a duration",
+		"station: [a":                        "x.yaml:1:",
+		"station: a\n\tdata_dir: b":          "x.yaml:2:",
+		"- a\n- b":                           "must have keys",
+		"station: a\n---\nstation: b":        "a second document",
+		"station: !!str a":                   "tags have no meaning",
+		"station: *a":                        "no anchor is called a",
+		"":                                   "station: is missing",
+		"# only a comment\n":                 "station: is missing",
+		"station:\n":                         "station: is missing",
+		"station: {a: b}":                    "must be a text, not keys",
+		"station: a\nservers: {name: a}":     "must be a list",
+		"station: a\njournal: [1]":           "must have keys (name: value), not a list",
+		"station: a\nlevels: [a, [b]]":       "levels[1]: must be a text",
+		"station: a\njournal: {window: {}}":  "must be a duration",
+		"station: a\njournal: {window: -5m}": "journal.window: must not be negative; did you mean 5m?",
+		"station: a\nservers: [{name: a, endpoint: b, port: 0640}]":        "servers[0].port: has a leading zero",
+		"station: a\nservers: [{name: a, endpoint: b, map: {010: idle}}]":  "servers[0].map.010: the key has a leading zero",
+		"station: a\nservers: [{name: a, endpoint: b, allow_insecure: 1}]": "servers[0].allow_insecure: must be true or false, not a number",
 	} {
 		_, err := parse(t, text)
 		require.ErrorContains(t, err, want, "%q", text)

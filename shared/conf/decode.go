@@ -340,6 +340,11 @@ func (d *decoder) scalar(n ast.Node, v reflect.Value, path string, tags fieldTag
 		d.mistake(n, path, fmt.Sprintf("must be %s, not the text %q", wanted(v.Kind()), text), boolMeant(v.Kind(), text))
 		return
 	}
+	// strconv takes 1 for true; a person who writes it may mean a number.
+	if _, isBool := n.(*ast.BoolNode); v.Kind() == reflect.Bool && !isBool {
+		d.mistake(n, path, "must be true or false, not "+kindOf(n), "")
+		return
+	}
 	if reason := setScalar(v, text); reason != "" {
 		d.mistake(n, path, reason, "")
 		return
@@ -396,12 +401,18 @@ func setScalar(v reflect.Value, text string) (reason string) {
 		v.SetBool(b)
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		i, err := strconv.ParseInt(strings.ReplaceAll(text, "_", ""), 0, v.Type().Bits())
+		if leadingZero(text) {
+			return zeroFault
+		}
 		if err != nil {
 			return "must be a whole number" + inRange(v.Type())
 		}
 		v.SetInt(i)
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		u, err := strconv.ParseUint(strings.ReplaceAll(text, "_", ""), 0, v.Type().Bits())
+		if leadingZero(text) {
+			return zeroFault
+		}
 		if err != nil {
 			return "must be a whole number from 0" + inRange(v.Type())
 		}
@@ -416,6 +427,15 @@ func setScalar(v reflect.Value, text string) (reason string) {
 		return "has a type that no file can hold"
 	}
 	return ""
+}
+
+const zeroFault = "has a leading zero: write it without"
+
+// leadingZero reports a whole number such as 010, which is 8 to some readers of YAML
+// and 10 to people.
+func leadingZero(text string) bool {
+	digits := strings.TrimLeft(text, "+-")
+	return len(digits) > 1 && digits[0] == '0' && '0' <= digits[1] && digits[1] <= '9'
 }
 
 func inRange(t reflect.Type) string {

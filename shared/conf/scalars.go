@@ -40,6 +40,10 @@ func (d *decoder) duration(n ast.Node, v reflect.Value, path string) {
 		d.mistake(n, path, fmt.Sprintf("%q is no duration such as 500ms, 5m or 7d", text), suggestion)
 		return
 	}
+	if length < 0 {
+		d.mistake(n, path, "must not be negative", strings.TrimPrefix(text, "-"))
+		return
+	}
 	v.SetInt(int64(length))
 }
 
