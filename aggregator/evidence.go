@@ -36,7 +36,7 @@ func WitnessName(instance string) string { return "linewatch/" + instance + "/wi
 
 // openWitnesses prepares the asking of the configured witnesses.
 func (a *Aggregator) openWitnesses() error {
-	o := witness.Options{Store: a.Store, Agent: a.Ledger.Agent(), Cosigner: a.cosigner, Logger: a.log}
+	o := witness.Options{Store: a.Store, Ledger: a.Ledger, Agent: a.Ledger.Agent(), Cosigner: a.cosigner, Logger: a.log}
 	for _, w := range a.Config.Witnesses {
 		key, err := config.PublicKey(w.Key)
 		if err != nil {
@@ -159,6 +159,7 @@ func (a *Aggregator) WriteTrust(ctx context.Context, w io.Writer) error {
 		writeStation(w, &agents[i])
 	}
 	fmt.Fprintf(w, "\n# Take this aggregator's word for everything that it received, also for stations that it\n# might invent? Then take the # away.\n# cosigner %s %s\n", a.cosigner.Name, b64(a.cosigner.Key))
+	a.writeOlderCosigners(w)
 	return nil
 }
 

@@ -259,6 +259,21 @@ func (a *Aggregator) revokedAt() map[string]time.Time {
 	return out
 }
 
+// writeOlderCosigners offers the cosigner's keys of before in a trust file; a revoked
+// one only until it was revoked.
+func (a *Aggregator) writeOlderCosigners(w io.Writer) {
+	for _, s := range a.known {
+		if s.Kind != KeyCosigner || s.State == KeyCurrent {
+			continue
+		}
+		until := ""
+		if s.State == KeyRevoked {
+			until = " until " + s.Until.UTC().Format("2006-01-02T15:04:05Z")
+		}
+		fmt.Fprintf(w, "# %s %s:\n# cosigner %s %s%s\n", s.State, s.Until.UTC().Format(time.DateOnly), s.Name, base64.StdEncoding.EncodeToString(s.Public), until)
+	}
+}
+
 // writeOlder pins the ledger's retired keys in a trust file, and mentions revoked ones.
 func (a *Aggregator) writeOlder(w io.Writer) {
 	for _, s := range a.known {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/linewatch/linewatch/aggregator/aggregatortest"
 	"github.com/linewatch/linewatch/aggregator/verify"
 	"github.com/linewatch/linewatch/shared/event"
+	"github.com/linewatch/linewatch/shared/evidence/bundle"
 )
 
 // beside opens the same aggregator as the command line does beside the service.
@@ -109,6 +112,18 @@ func TestACosignerKeyIsRotatedAndOldReceiptsCount(t *testing.T) {
 		keys, err := again.Keys()
 		require.NoError(t, err)
 		require.Equal(t, made.Fingerprint, keys[len(keys)-1].Fingerprint)
+		var trust bytes.Buffer
+		require.NoError(t, again.WriteTrust(t.Context(), &trust))
+		pinned, err := bundle.ParseTrust(strings.NewReader(strings.ReplaceAll(trust.String(), "# cosigner ", "cosigner ")))
+		require.NoError(t, err)
+		require.Len(t, pinned.Cosigners, 2)
+		require.Zero(t, pinned.Cosigners[0].Until, "the key in use")
+		if revoke {
+			require.Equal(t, keys[1].Public, []byte(pinned.Cosigners[1].Key))
+			require.Equal(t, keys[1].Until.Truncate(time.Second), pinned.Cosigners[1].Until, "its word counts until it was revoked")
+		} else {
+			require.Zero(t, pinned.Cosigners[1].Until, "what a retired key signed counts")
+		}
 		told := again.Told()
 		require.Len(t, told, map[bool]int{false: 2, true: 1}[revoke], "agents take receipts of a retired key, never of a revoked one")
 		require.NoError(t, again.Close())

@@ -37,11 +37,13 @@ evidence trust prints it, to be compared with the key sheet on paper):
 
   ledger <instance> <base64 key>                an aggregator's own logs, and the
                                                 stations that they admit
-  witness <name> <base64 key>                   who must have seen that ledger,
+  witness <name> <base64 key> [until <time>]    who must have seen that ledger,
   quorum <number>                               and how many of them
   station <agent id> <base64 key or SHA-256>    a station
   log <origin> <base64 key> <after> <last>      a key of one log and its sizes
-  cosigner <name> <base64 key>                  whose word alone is enough
+  cosigner <name> <base64 key> [until <time>]   whose word alone is enough
+
+A cosignature that states a time after "until" (2026-01-02T03:04:05Z) counts nothing.
 
 Exit codes: 0 all holds and is anchored in the trust file; 1 something does not
 hold; 2 all agrees with itself, but is not anchored: whoever made it may have made
@@ -137,6 +139,7 @@ type shownFinding struct {
 	Size       uint64         `json:"size,omitempty"`
 	Anchor     string         `json:"anchor,omitempty"`
 	CosignedAt string         `json:"cosigned_at,omitempty"`
+	Hint       string         `json:"hint,omitempty"`
 	Error      string         `json:"error,omitempty"`
 	Leaf       string         `json:"leaf,omitempty"`
 }
@@ -154,7 +157,7 @@ func (r *report) add(f bundle.Finding) {
 	}
 	*count++
 	s := shownFinding{
-		Verdict: f.Verdict, Name: f.Name, Origin: f.Origin, Index: f.Index, Count: f.Count, Size: f.Size, Anchor: f.Anchor, Leaf: string(f.Leaf),
+		Verdict: f.Verdict, Name: f.Name, Origin: f.Origin, Index: f.Index, Count: f.Count, Size: f.Size, Anchor: f.Anchor, Hint: f.Hint, Leaf: string(f.Leaf),
 	}
 	if !f.CosignedAt.IsZero() {
 		s.CosignedAt = f.CosignedAt.Format("2006-01-02T15:04:05Z")

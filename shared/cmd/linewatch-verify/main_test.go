@@ -99,6 +99,26 @@ func TestWithoutTrustTheExitCodeIsTwo(t *testing.T) {
 	require.Contains(t, out, "linewatch-aggregator evidence trust")
 	code, out, _ = verifyArgs("--trust", write(t, "trust", []byte("station a0123456789abcde "+evidence.Fingerprint(key("station").Public().(ed25519.PublicKey)))), file)
 	require.Equal(t, 2, code, "a proof brings no key that a fingerprint could pin: %s", out)
+	require.Contains(t, out, "verify the bundle of the event")
+}
+
+func TestWhatIsMissingInTheTrustFileIsNamedWithTheLineThatHelps(t *testing.T) {
+	p := proof(t, `{"id":"1"}`)
+	file := write(t, "e.bundle", bundled(t, p))
+	late := write(t, "trust", []byte("cosigner aggregator.plant "+public("aggregator")+" until 2026-01-02T03:04:04Z"))
+	code, out, _ := verifyArgs("--trust", late, file)
+	require.Equal(t, 2, code, out)
+	require.Contains(t, out, "  hint   aggregator.plant cosigned at 2026-01-02T03:04:05Z, but the trust file takes its word until 2026-01-02T03:04:04Z only")
+	other := write(t, "trust", []byte("station a0123456789abcde "+public("other")))
+	code, out, _ = verifyArgs("--json", "--trust", other, file)
+	require.Equal(t, 2, code, out)
+	var said struct{ Findings []shownFinding }
+	require.NoError(t, json.Unmarshal([]byte(out), &said))
+	line := "station a0123456789abcde " + evidence.Fingerprint(key("station").Public().(ed25519.PublicKey))
+	require.Contains(t, said.Findings[0].Hint, "add the line: "+line)
+	code, out, _ = verifyArgs("--trust", write(t, "trust", []byte("station a0123456789abcde "+public("other")+"\n"+line)), file)
+	require.Equal(t, 0, code, out)
+	require.NotContains(t, out, "hint")
 }
 
 func TestAChangedEventExitsWithOne(t *testing.T) {

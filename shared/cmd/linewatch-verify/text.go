@@ -57,6 +57,9 @@ func (r *report) line(f shownFinding) {
 	if f.Error != "" {
 		fmt.Fprintf(r.out, "\n  reason %s", bundle.Printable(f.Error))
 	}
+	if f.Hint != "" {
+		fmt.Fprintf(r.out, "\n  hint   %s", bundle.Printable(f.Hint))
+	}
 	if f.Leaf != "" {
 		fmt.Fprintf(r.out, "\n  event  %s", bundle.Printable(f.Leaf))
 	}

@@ -231,13 +231,17 @@ func TestAPartOfALogNeedsOnlyItsFrontier(t *testing.T) {
 	require.Equal(t, bundle.Bad, s.Verdict())
 }
 
+// changeLeaf is the leaf log.key with which a log names its next key.
+func changeLeaf(l *wiretest.Log, heir ed25519.PublicKey) []byte {
+	return fmt.Appendf(nil, `{"id":"0198a1b2-0000-7000-8000-000000000001","event_type":"log.key","class":"security","severity":"low",`+
+		`"timestamp":"2026-01-02T03:04:05Z","collected_at":"2026-01-02T03:04:05Z","station":"hamburg/body/line3/st07",`+
+		`"event_data":{"origin":"%s","publicKey":"%s"},"salt":"AAAAAAAAAAAAAAAAAAAAAA=="}`, l.Origin, b64(heir))
+}
+
 // keyChange returns segments in which the old key hands over to the new one.
 func keyChange(a *wiretest.Agent, l *wiretest.Log) []wiretest.Segment {
-	leaf := fmt.Appendf(nil, `{"id":"0198a1b2-0000-7000-8000-000000000001","event_type":"log.key","class":"security","severity":"low",`+
-		`"timestamp":"2026-01-02T03:04:05Z","collected_at":"2026-01-02T03:04:05Z","station":"hamburg/body/line3/st07",`+
-		`"event_data":{"origin":"%s","publicKey":"%s"},"salt":"AAAAAAAAAAAAAAAAAAAAAA=="}`, l.Origin, b64(public("new")))
 	first := l.CommitN(3)
-	change := l.Commit(leaf)
+	change := l.Commit(changeLeaf(l, public("new")))
 	after := l.CommitN(2)
 	after.Checkpoint = l.Sign(key("new"))
 	return []wiretest.Segment{first, change, after}
@@ -356,17 +360,24 @@ func TestABundleCutOffOrGarbledIsNotTakenForAWholeOne(t *testing.T) {
 
 func TestMistakesInATrustFileNameTheLine(t *testing.T) {
 	for text, line := range map[string]int{
-		"cosigner a":                                           1,
-		"# ok\ncosigner a notakey":                             2,
-		"station A " + evidence.Fingerprint(nil):               1,
-		"station a0 abcdef":                                    1,
-		"log linewatch/a/b " + b64(public("x")):                1,
-		"log linewatch/a/b/c AAAA 0 0":                         1,
-		"\n\nlog linewatch/a/b/c " + b64(public("x")) + " 5 4": 3,
-		"log nothing " + b64(public("x")) + " 0 0":             1,
-		strings.Repeat("a", 5000):                              1,
-		strings.Repeat("\n", 10_001):                           10_001,
-		"witness a b":                                          1,
+		"cosigner a":                                                          1,
+		"# ok\ncosigner a notakey":                                            2,
+		"station A " + evidence.Fingerprint(nil):                              1,
+		"station a0 abcdef":                                                   1,
+		"log linewatch/a/b " + b64(public("x")):                               1,
+		"log linewatch/a/b/c AAAA 0 0":                                        1,
+		"\n\nlog linewatch/a/b/c " + b64(public("x")) + " 5 4":                3,
+		"log nothing " + b64(public("x")) + " 0 0":                            1,
+		strings.Repeat("a", 5000):                                             1,
+		strings.Repeat("\n", 10_001):                                          10_001,
+		"witness a b":                                                         1,
+		"cosigner a " + b64(public("x")) + " until":                           1,
+		"cosigner a " + b64(public("x")) + " for 2026-01-02T03:04:05Z":        1,
+		"witness a " + b64(public("x")) + " until 2026-01-02":                 1,
+		"witness a " + b64(public("x")) + " until 2026-02-30T03:04:05Z":       1,
+		"witness a " + b64(public("x")) + " until 2026-01-02T03:04:05.5Z":     1,
+		"cosigner a " + b64(public("x")) + " until 2026-01-02T03:04:05+01:00": 1,
+		"cosigner a " + b64(public("x")) + " until 2026-01-02T03:04:05Z\n\ncosigner a " + b64(public("x")): 3,
 	} {
 		_, err := bundle.ParseTrust(strings.NewReader(text))
 		var mistake *bundle.TrustError
@@ -378,6 +389,7 @@ func TestMistakesInATrustFileNameTheLine(t *testing.T) {
 func FuzzParseTrust(f *testing.F) {
 	f.Add(cosignerLine())
 	f.Add("ledger hamburg " + b64(public("x")) + "\nwitness w1 " + b64(public("w1")) + "\nwitness w2 " + b64(public("w2")) + "\nquorum 2\n")
+	f.Add("cosigner a " + b64(public("x")) + " until 2026-01-02T03:04:05Z\nwitness w1 " + b64(public("w1")) + " until 2026-01-02T03:04:06Z\n")
 	f.Add("station a0123456789abcde " + evidence.Fingerprint(public("x")) + "\n# c\n\nlog linewatch/a/b/c " + b64(public("x")) + " 0 9\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		tr, err := bundle.ParseTrust(strings.NewReader(text))

@@ -50,7 +50,6 @@ func (v *Verifier) learn(verdict Verdict, origin string, index uint64, leaf []by
 
 // registered takes the first key of a log from the ledger. The first registration
 // counts: a log is registered once.
-
 func (v *Verifier) registered(verdict Verdict, ledger, origin string, key ed25519.PublicKey) {
 	if v.file != nil {
 		if c := v.file.claim(origin); c.registered == nil {
@@ -77,6 +76,7 @@ func (v *Verifier) changedKey(verdict Verdict, origin string, size uint64, key e
 	if verdict != Anchored || l == nil || len(l.vouched) >= maxLogKeys {
 		return
 	}
+	v.named(origin, size, key)
 	for _, k := range l.vouched {
 		if k.After == size && k.Key.Equal(key) {
 			return // known already

@@ -16,6 +16,7 @@ type opened struct {
 	verdict Verdict
 	anchor  string
 	at      time.Time // of a cosignature that the trust file knows
+	hint    string    // what a person can do about one that is not anchored
 	err     error
 }
 
@@ -62,6 +63,9 @@ func (v *Verifier) openNew(note []byte, origin string) opened {
 		return opened{err: fmt.Errorf("%w: origin is %s", evidence.ErrCheckpoint, clip(s.c.Origin))}
 	}
 	out := v.anchor(o, l, s)
+	if out.verdict == NotAnchored {
+		out.hint = v.hint(o, s)
+	}
 	if out.err == nil && len(l.brought) > 0 {
 		out.err = s.judge("the bundle's own keys", l.brought)
 	}
@@ -169,13 +173,19 @@ func (s signatures) judge(who string, keys []evidence.KeyRange) error {
 	return reason
 }
 
-func (s signatures) cosigned(k evidence.CosignerKey) (time.Time, bool) {
+// cosigned returns when this cosigner confirmed the note, by a line that counts.
+func (s signatures) cosigned(k Cosigner) (time.Time, bool) {
 	for _, line := range s.lines {
-		if line.State == evidence.LineGood && line.By.Name == k.Name && k.Key.Equal(line.By.Key) {
+		if by(line, k) && k.counts(line.At) {
 			return line.At, true
 		}
 	}
 	return time.Time{}, false
+}
+
+// by says whether a line is a good cosignature of this key.
+func by(line evidence.Line, k Cosigner) bool {
+	return line.State == evidence.LineGood && line.By.Name == k.Name && k.Key.Equal(line.By.Key)
 }
 
 // source is a set of keys that may anchor a log.
@@ -228,7 +238,10 @@ func (v *Verifier) candidates(o evidence.Origin, l *logState) []evidence.KeyRang
 }
 
 func (v *Verifier) knownCosigners() []evidence.CosignerKey {
-	list := slices.Concat(v.trust.Cosigners, v.trust.Witnesses)
+	var list []evidence.CosignerKey
+	for _, k := range slices.Concat(v.trust.Cosigners, v.trust.Witnesses) {
+		list = append(list, k.CosignerKey)
+	}
 	if v.file != nil {
 		list = append(list, v.file.cosigners...)
 	}

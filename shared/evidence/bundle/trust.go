@@ -10,9 +10,13 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/linewatch/linewatch/shared/evidence"
 )
+
+// untilLayout is the one spelling of a time: UTC, whole seconds as in cosignatures.
+const untilLayout = "2006-01-02T15:04:05Z"
 
 // Limits of a trust file.
 const (
@@ -23,13 +27,22 @@ const (
 // Trust is what a verifier believes before it reads any evidence: keys that came
 // another way, from a printed page or from the enrolment itself.
 type Trust struct {
-	Cosigners []evidence.CosignerKey         // whose word alone is enough
-	Witnesses []evidence.CosignerKey         // who confirm that an aggregator keeps one ledger
+	Cosigners []Cosigner                     // whose word alone is enough
+	Witnesses []Cosigner                     // who confirm that an aggregator keeps one ledger
 	Quorum    int                            // witnesses that must have cosigned an aggregator's ledger
 	Ledgers   map[string][]ed25519.PublicKey // keys of an aggregator's own logs, by instance
 	Stations  map[string][]Pin               // by agent id
 	Logs      map[string][]evidence.KeyRange // by origin
 }
+
+// Cosigner is the key of a cosigner or witness, and until when its word counts.
+type Cosigner struct {
+	evidence.CosignerKey
+	Until time.Time // of the newest cosignature that counts; zero: there is no end
+}
+
+// counts says whether a cosignature that states this time is taken.
+func (c Cosigner) counts(at time.Time) bool { return c.Until.IsZero() || !at.After(c.Until) }
 
 // Pin names a station's public key, by itself or by its fingerprint.
 type Pin struct {
@@ -54,16 +67,18 @@ func (e *TrustError) Error() string { return fmt.Sprintf("trust file, line %d: %
 // separated by blanks; empty lines and lines that begin with # are skipped.
 //
 //	ledger <instance> <base64 of the Ed25519 key>
-//	witness <name> <base64 of the Ed25519 key>
+//	witness <name> <base64 of the Ed25519 key> [until <time>]
 //	quorum <number of witnesses>
-//	cosigner <name> <base64 of the Ed25519 key>
+//	cosigner <name> <base64 of the Ed25519 key> [until <time>]
 //	station <agent id> <base64 of the key, or 64 hex digits of its SHA-256>
 //	log <origin> <base64 of the key> <after> <last>
 //
 // A ledger's key anchors the logs of this aggregator, and with them the keys of
 // stations and logs that they register. Where witnesses are named, as many of them
 // as quorum says (all without such a line) must have cosigned the ledger's
-// checkpoint. A cosigner's word alone is enough for anything that it cosigned.
+// checkpoint. A cosigner's word alone is enough for anything that it cosigned. After
+// "until" (RFC 3339, UTC, whole seconds) a cosignature that states a later time
+// counts nothing: a key that was revoked then.
 //
 // A station's key may sign every size of each of its logs, until a log says with a
 // leaf log.key that another one follows. A log line pins a key to the sizes after
@@ -102,14 +117,10 @@ func ParseTrust(r io.Reader) (Trust, error) {
 
 func (t *Trust) add(words []string) error {
 	switch {
-	case words[0] == "cosigner" && len(words) == 3:
-		key, err := parseKey(words[2])
-		if err != nil {
-			return err
-		}
-		t.Cosigners = append(t.Cosigners, evidence.CosignerKey{Name: words[1], Key: key})
-	case words[0] == "witness" && len(words) == 3:
-		return t.addWitness(words[1], words[2])
+	case words[0] == "cosigner" && (len(words) == 3 || len(words) == 5):
+		return t.addCosigner(words[1:])
+	case words[0] == "witness" && (len(words) == 3 || len(words) == 5):
+		return t.addWitness(words[1:])
 	case words[0] == "quorum" && len(words) == 2:
 		n, ok := decimal(words[1])
 		if !ok || n == 0 || n > maxTrustLines || t.Quorum != 0 {
@@ -144,7 +155,7 @@ func (t *Trust) add(words []string) error {
 		}
 		t.Logs[words[1]] = append(t.Logs[words[1]], k)
 	default:
-		return fmt.Errorf("%q with %d words after it; want ledger INSTANCE KEY, witness NAME KEY, quorum NUMBER, cosigner NAME KEY, station AGENT KEY-OR-FINGERPRINT or log ORIGIN KEY AFTER LAST",
+		return fmt.Errorf("%q with %d words after it; want ledger INSTANCE KEY, witness NAME KEY [until TIME], quorum NUMBER, cosigner NAME KEY [until TIME], station AGENT KEY-OR-FINGERPRINT or log ORIGIN KEY AFTER LAST",
 			clip(words[0]), len(words)-1)
 	}
 	return nil
@@ -152,18 +163,50 @@ func (t *Trust) add(words []string) error {
 
 // addWitness refuses a key or name that is there already: one witness must not
 // count as two.
-func (t *Trust) addWitness(name, text string) error {
-	key, err := parseKey(text)
+func (t *Trust) addWitness(words []string) error {
+	k, err := parseCosigner(words)
 	if err != nil {
 		return err
 	}
 	for _, w := range t.Witnesses {
-		if w.Name == name || w.Key.Equal(key) {
-			return fmt.Errorf("witness %s: its name or key is there already", clip(name))
+		if w.Name == k.Name || w.Key.Equal(k.Key) {
+			return fmt.Errorf("witness %s: its name or key is there already", clip(k.Name))
 		}
 	}
-	t.Witnesses = append(t.Witnesses, evidence.CosignerKey{Name: name, Key: key})
+	t.Witnesses = append(t.Witnesses, k)
 	return nil
+}
+
+// addCosigner refuses a key that is there already with another end: one of the two
+// lines is a mistake, and the one without an end would win.
+func (t *Trust) addCosigner(words []string) error {
+	k, err := parseCosigner(words)
+	if err != nil {
+		return err
+	}
+	for _, c := range t.Cosigners {
+		if c.Name == k.Name && c.Key.Equal(k.Key) && !c.Until.Equal(k.Until) {
+			return fmt.Errorf("cosigner %s: its key is there already, until another time", clip(k.Name))
+		}
+	}
+	t.Cosigners = append(t.Cosigners, k)
+	return nil
+}
+
+// parseCosigner reads <name> <base64 key> [until <time>].
+func parseCosigner(words []string) (Cosigner, error) {
+	key, err := parseKey(words[1])
+	if err != nil {
+		return Cosigner{}, err
+	}
+	k := Cosigner{CosignerKey: evidence.CosignerKey{Name: words[0], Key: key}}
+	if len(words) == 2 {
+		return k, nil
+	}
+	if k.Until, err = time.Parse(untilLayout, words[3]); words[2] != "until" || err != nil || k.Until.Format(untilLayout) != words[3] {
+		return Cosigner{}, fmt.Errorf("%q is not until and a time like 2026-01-02T03:04:05Z", clip(words[2]+" "+words[3]))
+	}
+	return k, nil
 }
 
 func parseKey(text string) (ed25519.PublicKey, error) {

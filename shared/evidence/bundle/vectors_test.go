@@ -2,6 +2,7 @@ package bundle_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/json"
 	"flag"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/linewatch/linewatch/shared/evidence"
 	"github.com/linewatch/linewatch/shared/evidence/bundle"
+	"github.com/linewatch/linewatch/shared/wire/wiretest"
 )
 
 var update = flag.Bool("update", false, "write testdata/vectors.json")
@@ -55,6 +57,77 @@ func eventBundle(t *testing.T, by ...string) (data []byte, pins map[string]strin
 	}
 }
 
+// turn is a log whose station changes its key at size 4: the leaf at index 3 names
+// heir. The event is leaf 1 under size 3 or, later, leaf 5 under size 6.
+type turn struct {
+	later         bool
+	heir          ed25519.PrivateKey // whom the leaf names
+	change, event ed25519.PrivateKey // who signs the checkpoint of the leaf, of the event
+	claimed       ed25519.PrivateKey // whom the bundle names from size 4 on
+	late          bool               // the leaf is shown under size 6 too
+	hidden        bool               // the leaf is not shown
+}
+
+// turned is the bundle of one event of such a log, registered under its first key.
+func turned(t *testing.T, s turn) []byte {
+	t.Helper()
+	a := wiretest.NewAgent(t, "st07", "", nil)
+	l := a.Log("security", "")
+	agg, ledger := ledgerOf(t, "ledger", l.Origin, a.Public())
+	l.CommitN(3)
+	p := proofAt(t, l, s.event, 1)
+	l.Commit(changeLeaf(l, s.heir.Public().(ed25519.PublicKey)))
+	change := proofAt(t, l, s.change, 3)
+	l.CommitN(2)
+	if s.later {
+		p = proofAt(t, l, s.event, 5)
+	}
+	if s.late {
+		change = proofAt(t, l, s.change, 3)
+	}
+	var err error
+	p.Checkpoint, err = evidence.Cosign(p.Checkpoint, "agg-1", key("agg-1"), at)
+	require.NoError(t, err)
+	return build(t, func(w *bundle.Writer) {
+		require.NoError(t, w.Cosigner(cosigner("agg-1")))
+		require.NoError(t, w.Key(l.Origin, evidence.KeyRange{Key: a.Public(), Last: 4}))
+		require.NoError(t, w.Key(l.Origin, evidence.KeyRange{Key: s.claimed.Public().(ed25519.PublicKey), After: 4}))
+		require.NoError(t, w.Key(ledger.Origin, evidence.KeyRange{Key: agg.Public()}))
+		require.NoError(t, w.Basis(proofAt(t, ledger, agg.Key, 0)))
+		if !s.hidden {
+			require.NoError(t, w.Basis(change))
+		}
+		require.NoError(t, w.Proof(p))
+	})
+}
+
+// turns are the vectors of a change of the key.
+func turns(t *testing.T, pins map[string]string, add func(name string, data []byte, trust string, verdict bundle.Verdict)) {
+	t.Helper()
+	old, heir, forger := wiretest.NewAgent(t, "st07", "", nil).Key, key("heir"), key("forger")
+	after := turned(t, turn{later: true, heir: heir, change: old, event: heir, claimed: heir})
+	before := turned(t, turn{heir: heir, change: old, event: old, claimed: heir})
+	for _, by := range []string{"ledger", "station"} {
+		add("after a change of the key, the "+by+" is pinned", after, pins[by], bundle.Anchored)
+		add("before a change of the key, the "+by+" is pinned", before, pins[by], bundle.Anchored)
+	}
+	add("after a change of the key nothing is pinned that bears it out", after, pins["other"], bundle.NotAnchored)
+	for name, s := range map[string]turn{
+		"the old key signs after the change":                  {later: true, heir: heir, change: old, event: old, claimed: heir},
+		"the new key signs before the change":                 {heir: heir, change: old, event: heir, claimed: heir},
+		"the new key signs the change itself":                 {later: true, heir: heir, change: heir, event: heir, claimed: heir},
+		"the old key signs the change under a later size":     {later: true, heir: heir, change: old, event: heir, claimed: heir, late: true},
+		"the leaf names another key than the bundle":          {later: true, heir: heir, change: old, event: forger, claimed: forger},
+		"a forger's key without a leaf that names it":         {later: true, heir: heir, change: old, event: forger, claimed: forger, hidden: true},
+		"the new key, and the leaf that names it is left out": {later: true, heir: heir, change: old, event: heir, claimed: heir, hidden: true},
+	} {
+		add(name, turned(t, s), pins["ledger"], bundle.Bad)
+	}
+	forged := turned(t, turn{later: true, heir: forger, change: forger, event: forger, claimed: forger, late: true})
+	add("a forger names itself in a log of its own, the ledger is pinned", forged, pins["ledger"], bundle.NotAnchored)
+	add("a forger names itself in a log of its own, the station is pinned", forged, pins["station"], bundle.NotAnchored)
+}
+
 func vectors(t *testing.T) (list []vector) {
 	two, pins := eventBundle(t, "w1", "w2")
 	none, _ := eventBundle(t)
@@ -72,6 +145,12 @@ func vectors(t *testing.T) (list []vector) {
 	add("without a quorum all must have seen it", two, pins["ledger"]+witnesses, bundle.NotAnchored)
 	add("no witness saw the ledger", none, pins["ledger"]+witnesses+"quorum 1\n", bundle.NotAnchored)
 	add("witnesses alone", two, pins["other"]+witnesses+"quorum 2\n", bundle.NotAnchored)
+	turns(t, pins, add)
+	agg, w1, w2 := "cosigner agg-1 "+b64(public("agg-1")), "witness w1 "+b64(public("w1")), "witness w2 "+b64(public("w2"))
+	add("the cosigner's word counts until this second", two, agg+" until 2026-01-02T03:04:05Z\n", bundle.Anchored)
+	add("the cosigner's word counted until the second before", two, agg+" until 2026-01-02T03:04:04Z\n", bundle.NotAnchored)
+	add("both witnesses' word counts until this second", two, pins["ledger"]+w1+"\n"+w2+" until 2026-01-02T03:04:05Z\n", bundle.Anchored)
+	add("one witness's word counted until the second before", two, pins["ledger"]+w1+"\n"+w2+" until 2026-01-02T03:04:04Z\n", bundle.NotAnchored)
 	for name, change := range map[string][2]string{"the event": {"\nextra eyJpZCI6", "\nextra eyJpZCE6"}, "the hash of the file": {"end sha256:", "end sha256:0"}, "a length": {"proof ", "proof 0"}} {
 		add(name+" was changed", bytes.Replace(two, []byte(change[0]), []byte(change[1]), -1), pins["station"], bundle.Bad)
 	}

@@ -33,7 +33,8 @@ type Finding struct {
 	Leaf       []byte // of a proof
 	Anchor     string // which pinned key: "station <id>", "log <origin>", "cosigner <name>", "ledger <origin>"
 	CosignedAt time.Time
-	Err        error // of a bad one
+	Hint       string // of one that is not anchored: why, and what a person can do; often ""
+	Err        error  // of a bad one
 }
 
 // Summary counts findings. Events are leaves under a proof or a segment.
@@ -78,7 +79,8 @@ type Verifier struct {
 	logs    map[string]*logState
 	notes   map[[32]byte]opened // checkpoints already verified
 	heads   map[head]evidence.Hash
-	file    *file // the bundle that is being read, nil for a proof alone
+	heirs   map[heir]string // by which anchored leaf a station's key was named
+	file    *file           // the bundle that is being read, nil for a proof alone
 }
 
 // logState is what is known of one log.
@@ -100,7 +102,7 @@ type head struct {
 // NewVerifier returns a verifier that calls report for each finding.
 func NewVerifier(trust Trust, report func(Finding)) *Verifier {
 	return &Verifier{
-		trust: trust, report: report, logs: map[string]*logState{}, notes: map[[32]byte]opened{}, heads: map[head]evidence.Hash{},
+		trust: trust, report: report, logs: map[string]*logState{}, notes: map[[32]byte]opened{}, heads: map[head]evidence.Hash{}, heirs: map[heir]string{},
 	}
 }
 
@@ -161,7 +163,7 @@ func (v *Verifier) proof(name, kind string, text []byte) {
 		f.Err = p.Included(o.c)
 	}
 	if f.Err == nil {
-		f.Verdict, f.Anchor, f.CosignedAt = o.verdict, o.anchor, o.at
+		f.Verdict, f.Anchor, f.CosignedAt, f.Hint = o.verdict, o.anchor, o.at, o.hint
 		v.file.proof(kind, peek, p)
 		v.learn(f.Verdict, peek.Origin, p.Index, p.Leaf)
 	}

@@ -20,6 +20,7 @@ type walk struct {
 	gone     uint64   // lost leaves after the newest checkpoint
 	speaking []spoken // leaves about keys after the newest checkpoint
 	name     string   // where the newest part was
+	hint     string   // of the newest checkpoint that is not anchored
 	bad      bool     // nothing after a bad part can be judged
 	finished bool
 }
@@ -250,7 +251,7 @@ func (v *Verifier) settle(f Finding, l *logState, note []byte) {
 	w.settled = w.tree.End
 	v.summary.Withheld += w.hidden
 	v.summary.Lost += w.gone
-	w.hidden, w.gone = 0, 0
+	w.hidden, w.gone, w.hint = 0, 0, o.hint
 	if o.verdict == Anchored && w.pending > 0 {
 		v.found(Finding{
 			Verdict: Anchored, Name: f.Name, Origin: f.Origin, Index: w.tree.End - w.pending, Count: w.pending,
@@ -301,14 +302,14 @@ func (v *Verifier) closeWalks() {
 			continue
 		}
 		w.finished = true
-		f := Finding{Verdict: NotAnchored, Name: w.name, Origin: origin, Index: w.tree.End - w.pending, Count: w.pending, Size: w.tree.End}
+		f := Finding{Verdict: NotAnchored, Name: w.name, Origin: origin, Index: w.tree.End - w.pending, Count: w.pending, Size: w.tree.End, Hint: w.hint}
 		switch {
 		case w.bad:
 			if w.pending > 0 {
 				v.found(f)
 			}
 		case w.settled != w.tree.End:
-			f.Verdict, f.Err = Bad, fmt.Errorf("%w: leaves from %d on are under no checkpoint", errWalk, w.settled)
+			f.Verdict, f.Hint, f.Err = Bad, "", fmt.Errorf("%w: leaves from %d on are under no checkpoint", errWalk, w.settled)
 			v.found(f)
 		case w.pending > 0:
 			v.found(f)
