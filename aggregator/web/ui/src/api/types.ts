@@ -47,8 +47,9 @@ export interface Stored {
 /** How a sealed field stands: its value is in opened where it was asked for. */
 export interface SealedField { state: 'opened' | 'sealed' | 'erased' | 'lost'; set?: string; erased_at?: string }
 
-/** raw: base64 of a leaf that is no event inside the profile; leaf is then made up from what can be read. */
-export interface StoredEvent { leaf: Leaf; raw?: string; stored: Stored }
+/** raw: base64 of a leaf that is no event inside the profile; leaf is then made up from what can be read.
+ *  asSent: the signed object itself, where fields of leaf had to be left out for showing. */
+export interface StoredEvent { leaf: Leaf; raw?: string; asSent?: Json; stored: Stored }
 export interface EventDetail extends StoredEvent { others?: StoredEvent[] | null }
 
 export interface EventsPage {

@@ -26,9 +26,12 @@ export function header(format: ExportFormat): string {
 }
 
 export function lines(events: StoredEvent[], format: ExportFormat): string {
-  if (format === 'jsonl') return events.map(e => JSON.stringify(e) + '\n').join('')
+  if (format === 'jsonl') return events.map(e => JSON.stringify(asItCame(e)) + '\n').join('')
   return events.map(e => columns.map(([, of]) => cell(of(e))).join(',') + '\r\n').join('')
 }
+
+/** Without what was made up for showing. */
+const asItCame = (e: StoredEvent) => ({ ...e, leaf: e.raw === undefined ? e.asSent ?? e.leaf : undefined, asSent: undefined })
 
 export interface Exported { parts: string[]; count: number; capped: boolean }
 

@@ -119,10 +119,12 @@ function Cell({ field, value, text, strong, onTerm, words }: CellProps) {
   return (
     <span role="gridcell" className={strong ? 'cell row-what' : 'cell'} title={strong ? undefined : value}>
       <span className="cell-text">{text}</span>
-      <span className="cell-acts">
-        <button tabIndex={-1} aria-label={fill(words.t.events.only, { value })} title={fill(words.t.events.only, { value })} onClick={act(false)}><IconPlus size={14} /></button>
-        <button tabIndex={-1} aria-label={fill(words.t.events.not, { value })} title={fill(words.t.events.not, { value })} onClick={act(true)}><IconMinus size={14} /></button>
-      </span>
+      {value !== '' && (
+        <span className="cell-acts">
+          <button tabIndex={-1} aria-label={fill(words.t.events.only, { value })} title={fill(words.t.events.only, { value })} onClick={act(false)}><IconPlus size={14} /></button>
+          <button tabIndex={-1} aria-label={fill(words.t.events.not, { value })} title={fill(words.t.events.not, { value })} onClick={act(true)}><IconMinus size={14} /></button>
+        </span>
+      )}
     </span>
   )
 }
