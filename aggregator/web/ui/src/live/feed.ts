@@ -17,7 +17,7 @@ export interface FeedView extends View {
   /** Older pages exist. */
   more: boolean
   older: 'idle' | 'loading' | 'failed'
-  /** The list was loaded anew because the link skipped events. */
+  /** The link skipped events: the list waits to be loaded anew. */
   gap: boolean
 }
 
@@ -41,6 +41,12 @@ export class Feed implements Subscriber {
   /** Events that came before the first page. */
   private early: StoredEvent[] | undefined = []
   private next = ''
+  /** Counts the loads: only what the last one brings is taken. */
+  private turn = 0
+  /** The page that is on its way may be older than the subscription. */
+  private unsure = false
+  /** More came before the page than is kept. */
+  private skipped = false
   private timer: ReturnType<typeof setTimeout> | undefined
   private interval = 50
   private readonly source: Source
@@ -82,7 +88,10 @@ export class Feed implements Subscriber {
   events(events: StoredEvent[]): void {
     if (this.early) {
       this.early.push(...events)
-      if (this.early.length > 20_000) this.early.splice(0, 10_000)
+      if (this.early.length > 20_000) {
+        this.early = []
+        this.skipped = true
+      }
       return
     }
     this.ring.push(events.map(entry))
@@ -102,8 +111,9 @@ export class Feed implements Subscriber {
 
   /** Fetches what was committed between the first page and the subscription. */
   settled(): void {
-    if (this.state.status !== 'ready') return // the page is still to come
-    void this.catchUp(this.abort.signal)
+    if (this.state.status === 'failed') return
+    if (this.early) this.unsure = true // once the page is here
+    else void this.catchUp(this.abort.signal)
   }
 
   private async catchUp(signal: AbortSignal): Promise<void> {
@@ -128,26 +138,33 @@ export class Feed implements Subscriber {
 
   /** Loads the newest page (again). */
   async load(): Promise<void> {
-    const signal = this.abort.signal
-    this.early ??= []
+    const signal = this.abort.signal, turn = ++this.turn
+    this.early = [] // what came before stands in the page, or behind it
+    this.skipped = false
     if (this.view.rows.length === 0) this.state = { ...this.state, status: 'loading', error: undefined }
     this.show()
     try {
       const page = await this.source.events({ q: this.query, limit: PAGE }, signal)
-      if (signal.aborted) return
+      // What came live since a later load began waits for that one's page.
+      if (signal.aborted || turn !== this.turn) return
       this.next = page.next
       this.ring.reset((page.events ?? []).map(entry), page.next === '')
       this.ring.push((this.early ?? []).map(entry))
       this.early = undefined
       this.state = {
         ...this.state, status: 'ready', error: undefined, canonical: page.query, count: page.count,
-        countCapped: page.count_capped, more: page.next !== '',
+        countCapped: page.count_capped, more: page.next !== '', gap: this.state.gap && this.state.paused,
       }
     } catch (error) {
-      if (signal.aborted) return
+      if (signal.aborted || turn !== this.turn) return
       this.state = { ...this.state, status: 'failed', error }
     }
     this.show()
+    if (this.early) return
+    if (this.skipped) { this.gap(); return }
+    if (!this.unsure) return
+    this.unsure = false
+    await this.catchUp(signal)
   }
 
   pause(): void {
@@ -168,16 +185,19 @@ export class Feed implements Subscriber {
   /** Loads the page behind the last row. */
   async older(): Promise<void> {
     const view = this.view
-    if (this.state.older === 'loading' || this.state.status !== 'ready' || !(view.more || view.trimmed)) return
-    const signal = this.abort.signal
+    if (this.early || this.state.older === 'loading' || this.state.status !== 'ready' || !(view.more || view.trimmed)) return
+    const signal = this.abort.signal, turn = this.turn
     this.state = { ...this.state, older: 'loading' }
     this.show()
     try {
       const page = await this.source.events(this.behind(view), signal)
       if (signal.aborted) return
-      this.next = page.next
-      this.ring.append((page.events ?? []).map(entry), page.next === '')
-      this.state = { ...this.state, older: 'idle', more: page.next !== '' }
+      this.state = { ...this.state, older: 'idle' }
+      if (turn === this.turn) { // else it belongs to the list before, and does not follow on the new one
+        this.next = page.next
+        this.ring.append((page.events ?? []).map(entry), page.next === '')
+        this.state = { ...this.state, more: page.next !== '' }
+      }
     } catch {
       if (signal.aborted) return
       this.state = { ...this.state, older: 'failed' }

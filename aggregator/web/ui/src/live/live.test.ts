@@ -30,6 +30,17 @@ function live() {
   return out
 }
 
+/** A store whose answers come when the test says so. */
+function held() {
+  const asked: { after?: string; take: (p: EventsPage) => void }[] = []
+  return {
+    asked,
+    events: (p: { after?: string }) => new Promise<EventsPage>(take => asked.push({ after: p.after, take })),
+    answer: async (i: number, p: EventsPage) => { asked[i]!.take(p); await flush() },
+  }
+}
+const page = (from: number, to: number, next = ''): EventsPage => ({ events: range(from, to), next, query: '', count: from, count_capped: false })
+
 const rows = (feed: Feed) => feed.snapshot().rows.map(e => e.stored.index)
 const flush = async () => { for (let i = 0; i < 10; i++) await Promise.resolve() }
 
@@ -77,6 +88,56 @@ describe('the feed', () => {
     feed.resume()
     await flush()
     expect(rows(feed)).toEqual([7, 6, 5, 4, 3, 2, 1])
+  })
+  it('keeps what came live while the list is loaded twice at once', async () => {
+    const s = held(), feed = new Feed('', s, live())
+    feed.start()
+    feed.gap()
+    await s.answer(0, page(3, 1))
+    feed.events([event(5)])
+    await s.answer(1, page(4, 1))
+    expect(rows(feed)).toEqual([5, 4, 3, 2, 1])
+  })
+  it('fetches what was committed while the first page was on its way', async () => {
+    const s = held(), feed = new Feed('', s, live())
+    feed.start()
+    feed.settled()
+    await s.answer(0, page(3, 1))
+    expect(rows(feed)).toEqual([3, 2, 1])
+    await s.answer(1, page(5, 1))
+    expect(rows(feed)).toEqual([5, 4, 3, 2, 1])
+  })
+  it('loads anew when more came before the page than is kept', async () => {
+    const s = held(), feed = new Feed('', s, live())
+    feed.start()
+    feed.events(range(21_000, 4))
+    await s.answer(0, page(3, 1))
+    await s.answer(1, page(21_000, 20_801, '20800'))
+    expect(rows(feed)).toEqual(range(21_000, 20_801).map(e => e.stored.index))
+  })
+  it('knows nothing of a gap any more once the list was loaded anew', async () => {
+    const s = held(), feed = new Feed('', s, live())
+    feed.start()
+    await s.answer(0, page(3, 1))
+    feed.gap()
+    expect(feed.snapshot().gap).toBe(true)
+    await s.answer(1, page(4, 1))
+    feed.pause()
+    expect(feed.snapshot().gap).toBe(false)
+  })
+  it('hangs no older page of the list before on the new one', async () => {
+    const s = held(), feed = new Feed('', s, live())
+    feed.start()
+    await s.answer(0, page(450, 251, '250'))
+    void feed.older()
+    feed.gap()
+    void feed.older()
+    await s.answer(2, page(900, 701, '700'))
+    await s.answer(1, page(250, 51, '50'))
+    expect(rows(feed)).toEqual(range(900, 701).map(e => e.stored.index))
+    expect(feed.snapshot()).toMatchObject({ older: 'idle', more: true })
+    void feed.older()
+    expect(s.asked.map(p => p.after)).toEqual([undefined, '250', undefined, '700'])
   })
   it('goes back in time page by page', async () => {
     const state = { last: 450, asked: [] as { q: string; after?: string }[] }, feed = new Feed('q', source(state), live())
@@ -195,6 +256,12 @@ describe('export', () => {
     expect(out).toMatchObject({ count: 450, capped: false })
     expect(seen).toEqual([200, 400, 450])
     expect(out.parts.join('').trim().split('\n').length).toBe(450)
+  })
+  it('writes JSON lines as they came, without what was made up for showing', () => {
+    const written = (e: Partial<StoredEvent>) => JSON.parse(lines([{ ...event(1), ...e }], 'jsonl'))
+    expect(written({})).toEqual(event(1))
+    expect(written({ asSent: { station: 5 } })).toEqual({ ...event(1), leaf: { station: 5 } })
+    expect(written({ raw: 'AAAA' })).toEqual({ raw: 'AAAA', stored: event(1).stored })
   })
   it('gives no spreadsheet a formula to run', () => {
     expect(cell('=1+1')).toBe("'=1+1")

@@ -69,6 +69,9 @@ describe('the ring', () => {
     r.pause()
     r.push([make(2), make(3), make(4), make(5)])
     expect(r.view()).toMatchObject({ waiting: 4, overflowed: true })
+    r.push([make(6)])
+    expect(r.view().waiting).toBe(5)
+    expect([2, 5, 6].filter(i => r.has(make(i)))).toEqual([]) // nothing is kept of what is only counted
     expect(r.resume()).toBe(false)
   })
 })

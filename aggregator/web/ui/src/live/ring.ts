@@ -91,18 +91,22 @@ export class Ring {
 
   private take(fresh: Entry[]): boolean {
     if (fresh.length === 0) return false
-    for (const e of fresh) this.keys.add(e.key)
     if (!this.paused) {
+      for (const e of fresh) this.keys.add(e.key)
       this.rows = merge(this.rows, fresh)
       this.trim()
       return true
     }
     this.waiting += fresh.length
+    if (this.overflowed) return false // only counted: a page may stay paused over a weekend
     if (this.pending.length + fresh.length > this.limit) {
       this.overflowed = true
+      for (const e of this.pending) this.keys.delete(e.key)
       this.pending = []
+      return false
     }
-    if (!this.overflowed) this.pending.push(...fresh)
+    for (const e of fresh) this.keys.add(e.key)
+    this.pending.push(...fresh)
     return false
   }
 
