@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { clockMs, dayOf, longDay, minutes, offsetLabel, rfc3339, zoneName } from './time'
+import { clockMs, dayOf, instant, longDay, minutes, offsetLabel, rfc3339, zoneName } from './time'
 
 const at = (text: string) => Date.parse(text)
 
@@ -26,6 +26,10 @@ describe('plant time', () => {
   it('bears the years that broken controllers send', () => {
     expect(clockMs(at('1601-01-01T00:00:00.001Z'), 'UTC')).toBe('00:00:00.001')
     expect(clockMs(0, 'Europe/Berlin')).toBe('01:00:00.000')
+  })
+  it('is read from texts that name one, and from no others', () => {
+    expect(instant('2026-11-22T03:26:13.5+01:00')).toBe(at('2026-11-22T02:26:13.500Z'))
+    for (const none of ['0000-00-00T00:00:00Z', '2026-13-01T00:00:00Z', '2026-11-22T25:00:00Z', '2016-12-31T23:59:60Z', '2026-11-22', '4711', '']) expect(instant(none), none).toBeUndefined()
   })
   it('is the choice of the person', () => {
     expect(zoneName('plant', 'Asia/Tokyo')).toBe('Asia/Tokyo')

@@ -44,6 +44,15 @@ function measureOffset(ms: number, zone: string): number {
   return local - ms
 }
 
+const timeText = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/
+
+/** Instant (ms) that a text names as RFC 3339 has it; undefined for other texts and
+ *  for times that don't exist, such as the 0000-00-00T00:00:00Z of a controller without a clock. */
+export function instant(text: string): number | undefined {
+  const ms = timeText.test(text) ? Date.parse(text) : NaN
+  return Number.isNaN(ms) ? undefined : ms
+}
+
 const pad = (n: number, width = 2) => String(n).padStart(width, '0')
 
 /** "04:26:13.445" */

@@ -7,7 +7,7 @@ import type { EventDetail, Json, Leaf, StoredEvent } from '../../api/types'
 import { useSettings } from '../../app/settings'
 import { fill, useTexts } from '../../i18n'
 import { duration, measure, person, plain } from '../../i18n/sentence'
-import { offsetLabel } from '../../live/time'
+import { instant, offsetLabel } from '../../live/time'
 import { termText, type Field } from '../../live/query'
 import { Mark } from '../../ui/Mark'
 import { Around } from './Around'
@@ -200,12 +200,11 @@ function DataFacts({ e, onTerm }: { e: StoredEvent; onTerm: (term: string) => vo
   )
 }
 
-const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/
-
 /** One value of event_data: times in plant time, the measured value with its unit. */
 function Value({ value, unit }: { value: Json; unit?: Json }) {
   const words = useWords()
-  if (typeof value === 'string' && time.test(value)) return <span title={value}>{words.fullTime(Date.parse(value))}</span>
+  const at = typeof value === 'string' ? instant(value) : undefined
+  if (typeof value === 'string' && at !== undefined) return <span title={value}>{words.fullTime(at)}</span>
   if (typeof value === 'number' && typeof unit === 'string') return <span title={String(value)}>{measure(value, unit, words.t.locale)}</span>
   return <span title={typeof value === 'number' ? String(value) : undefined}>{plain(value, words.t)}</span>
 }

@@ -12,6 +12,7 @@ describe('a curve', () => {
       times: [0, 1000, 2000].map(t => Date.parse('2026-11-22T08:00:00Z') + t), min: [1, null, 3], max: [1, null, 3],
     })
     expect(decodeCurve({ start: 'x', step_ms: 1, min: '', max: '' })).toBeUndefined()
+    expect(decodeCurve({ ...curve('2026-11-22T08:00:00Z', [1, 2]), step_ms: 2 ** 53 })).toBeUndefined() // no time that a clock could show
   })
   it('goes on with what came after it, each moment once', () => {
     const first = decodeCurve(curve('2026-11-22T08:00:00Z', [1, 2, 3]))!

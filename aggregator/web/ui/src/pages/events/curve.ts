@@ -7,10 +7,14 @@ export interface Points { times: number[]; min: (number | null)[]; max: (number 
 /** What a curve is drawn with: limits, and the band of what is usual. */
 export interface Marks { lines: { name: string; value: number }[]; band?: { low: number; high: number } }
 
+/** The end of the year 9999: no clock shows what is behind it. */
+const LAST = Date.UTC(10_000, 0)
+
 /** The points of a curve; undefined when it is damaged. */
 export function decodeCurve(curve: NonNullable<Leaf['curve']>): Points | undefined {
   const min = floats(curve.min), max = floats(curve.max), start = Date.parse(curve.start)
   if (!min || !max || min.length === 0 || min.length !== max.length || Number.isNaN(start) || !(curve.step_ms > 0)) return undefined
+  if (start + min.length * curve.step_ms > LAST) return undefined
   return { times: min.map((_, i) => start + i * curve.step_ms), min, max }
 }
 

@@ -5,7 +5,7 @@ import type { Leaf } from '../../api/types'
 import { useSession } from '../../app/session'
 import { useTexts, type Texts } from '../../i18n'
 import { sentence } from '../../i18n/sentence'
-import { clock, clockMs, dayOf, longDay, minutes, shortDay } from '../../live/time'
+import { clock, clockMs, dayOf, instant, longDay, minutes, shortDay } from '../../live/time'
 
 /** A failed request in a person's words. */
 export function explain(error: unknown, t: Texts): string {
@@ -35,7 +35,10 @@ export function useWords(): Words {
   const { zone } = useSession()
   return {
     t, zone,
-    title: leaf => sentence(leaf, t, iso => Number.isNaN(Date.parse(iso)) ? iso : `${shortDay(Date.parse(iso), zone, t.locale)} ${clock(Date.parse(iso), zone)}`),
+    title: leaf => sentence(leaf, t, iso => {
+      const at = instant(iso)
+      return at === undefined ? iso : `${shortDay(at, zone, t.locale)} ${clock(at, zone)}`
+    }),
     rowTime: (ms, now) => dayOf(ms, zone) === dayOf(now, zone) ? clockMs(ms, zone) : `${shortDay(ms, zone, t.locale)}, ${clockMs(ms, zone)}`,
     fullTime: ms => `${longDay(ms, zone, t.locale)}, ${clockMs(ms, zone)}`,
     minute: ms => minutes(ms, zone),
