@@ -16,7 +16,7 @@ export const en = {
     rate: '{n} events/s', plantTime: 'Plant time', ownTime: 'Own time', utc: 'UTC time', touch: 'Larger rows and buttons', desk: 'Denser rows',
     dark: 'Dark theme', light: 'Light theme', menu: 'You and your settings', zone: 'Time shown in', zonePlant: 'Plant time',
     zoneOwn: 'Time of this computer', zoneUtc: 'UTC', language: 'Language', keys: 'One-key shortcuts', signOut: 'Sign out',
-    shortcuts: 'Keys', roles: 'Roles: {roles}',
+    roles: 'Roles: {roles}',
   },
   signIn: {
     title: 'Sign in', name: 'Name', password: 'Password', submit: 'Sign in', wrong: 'Name or password is wrong. Check both and try again.',
@@ -30,16 +30,16 @@ export const en = {
     placeholder: 'station:line3/** severity>=medium type:quality.* -user:p-9f', copy: 'Copy link', copied: 'Link copied', copyFailed: 'Copying is not allowed here. The link is in the address bar.',
     export: 'Export', pause: 'Pause', resume: 'Resume', toLive: 'Back to live', paused: 'Paused.', newer: '{n} newer', newerMany: 'more than {n} newer',
     none: 'nothing newer', time: 'Time', station: 'Station', what: 'What happened', list: 'Events, newest first', asOf: 'Connection lost. This is as of {time}.',
-    only: 'Only {value}', not: 'Without {value}', clear: 'Clear the filter', help: 'How to filter',
+    only: 'Only {value}', not: 'Without {value}', clear: 'Clear the filter',
     empty: 'No event matches this filter.', emptyHint: 'Clear the filter or choose a longer time.', emptyAll: 'No events yet.',
     emptyAllHint: 'They appear here as soon as an agent sends its first one. You see only stations of your scope.',
     failed: 'The events could not be loaded: {detail}', forbidden: 'Your role may not read events.', forbiddenHint: 'Ask for the role viewer or maintenance if you need them.',
-    more: 'Loading older events', end: 'These are all events of this filter.', useSuggestion: 'Use {text}', gapNote: 'Some events were skipped by a slow link; the list was loaded again.',
+    more: 'Loading older events', end: 'These are all events of this filter.', useSuggestion: 'Use {text}',
   },
   chips: { label: 'Quick filters', urgent: 'High and critical', quality: 'Quality', equipment: 'Equipment', security: 'Security', changes: 'Changes' },
   histogram: {
     label: 'Events over time, {from} to {to}', drag: 'Drag to look at a time range', span: 'Time range', m15: '15 min', h1: '1 h', h8: '8 h', d1: '24 h', d7: '7 days', custom: 'Chosen range', any: 'Any time',
-    bucket: '{time}: {n} events', urgent: '{n} high or critical', failed: 'No time chart: {detail}', zoomOut: 'Whole range',
+    bucket: '{time}: {n} events', urgent: '{n} high or critical', failed: 'No time chart: {detail}',
   },
   detail: {
     label: 'Event', time: 'Time', received: 'Received', station: 'Station', equipment: 'Equipment', signal: 'Signal', type: 'Type', severity: 'Severity', class: 'Kind',
@@ -61,12 +61,9 @@ export const en = {
     took: 'Checked here in {ms} ({crypto}), not by the server.', download: 'Download proof', bundle: 'Download bundle', anchoredByLedger: 'Unchanged since the station signed it; the ledger in your trust file names its key', offline: 'To check it without this server: linewatch-verify --trust FILE {file}',
     load: 'Load trust file', forget: 'Forget trust file', badTrust: 'This trust file can’t be used: {reason}.', unavailable: 'The proof could not be loaded: {detail}', waiting: 'No proof yet: {detail}',
   },
-  around: { title: 'Around it on {station}', failed: 'The neighbours could not be loaded: {detail}', alone: 'Nothing else happened on this station around that time.', this: 'this event' },
+  around: { title: 'Around it on {station}', failed: 'The neighbours could not be loaded: {detail}', alone: 'Nothing else happened on this station around that time.' },
   export: {
     csv: 'As table (CSV)', jsonl: 'As JSON lines', running: '{n} events read', done: '{n} events exported', doneCapped: 'The first {n} events exported; the filter has more. Choose a shorter time for the rest.', failed: 'Export stopped after {n} events: {detail}',
-  },
-  keys: {
-    title: 'Keys', search: 'Filter', next: 'Next event', previous: 'Previous event', pause: 'Pause or resume', open: 'Open the event', close: 'Close the event', off: 'One-key shortcuts are off. Switch them on in your menu.',
   },
   errors: { 0: 'the server does not answer', 403: 'your role does not allow it', 429: 'too many requests, wait a moment', 500: 'the server has a problem' },
 }

@@ -26,6 +26,16 @@ describe('sentences', () => {
     expect(say(leaf('alarm.state', { ...limit, state: 'cleared' }))).toBe('press.temperature is back within its limit (99.5 °C)')
     expect(say(leaf('equipment.fault', { code: 'F1', text: 'door open', state: 'cleared' }, { equipment: 'press-12' }))).toBe('press-12: door open is over')
     expect(say(leaf('user.login', { userId: 'p-1', success: false }))).toBe('p-1 could not sign in')
+    expect(say(leaf('alarm.state', { ...limit, condition: 'Deviation.High', quantity: 'Deviation', value: 6, limit: 5, state: 'active' }))).toBe('press.temperature too far above its setpoint: 6 °C, limit 5 °C')
+    const silent = { signal: 'press.temperature', condition: 'HeartbeatLost' }
+    expect(say(leaf('alarm.state', { ...silent, state: 'active' }))).toBe('press.temperature sends no values')
+    expect(say(leaf('alarm.state', { ...silent, state: 'cleared', value: 5 }))).toBe('press.temperature sends values again')
+    expect(say(leaf('alarm.state', { condition: 'HeartbeatLost', state: 'active', count: 2, signals: ['a', 'b'] }))).toBe('2 signals send no values: a, b')
+    expect(say(leaf('alarm.state', { signal: 'press.state', condition: 'UnexpectedState', state: 'cleared', value: 'running' }))).toBe('press.state is in an expected state again')
+    expect(say(leaf('alarm.state', { source: 'hydraulics', condition: 'OilLow', state: 'active', message: 'oil is low' }))).toBe('hydraulics: oil is low')
+    expect(say(leaf('alarm.state', { source: 'hydraulics', condition: 'OilLow', state: 'cleared', message: 'oil is low' }))).toBe('hydraulics OilLow: over')
+    expect(say(leaf('signal.learning', { signal: 'oil', detector: 'novelty', state: 'watching' }), de)).toBe('oil: gelernt, ab jetzt überwacht')
+    expect(say(leaf('station.production', { from: 'break', to: 'off' }), de)).toBe('Linie: Pause → aus')
   })
   it('use what is there when fields are missing', () => {
     expect(say(leaf('quality.check', { result: 'fail' }))).toBe('Quality check: failed')
@@ -36,6 +46,9 @@ describe('sentences', () => {
     expect(say(leaf('x.acme.panel_done', { panel: 4711, ok: true, list: [1] }))).toBe('Panel done: panel 4711, ok yes')
     expect(say(leaf('quality.check', { characteristic: { a: 1 }, value: [1, 2], result: null }))).toBe('a 1 1, 2')
     expect(say({ event_type: 'x.y', station: '' } as Leaf)).toBe('X y')
+    expect(say(leaf('constructor', { a: 1 }))).toBe('Constructor: a 1')
+    expect(say(leaf('equipment.status', { status: 'constructor', previous: '__proto__' }, { equipment: 'press' }))).toBe('press is constructor, was __proto__')
+    expect(measure(1, 'constructor', 'en-GB')).toBe('1\u2009constructor')
   })
   it.each([['en', en], ['de', de]] as const)('exist for each type of the catalogue: %s', (_, book) => {
     for (const type of types) if (!hidden.has(type)) expect(book.sentences[type], type).toBeDefined()

@@ -14,10 +14,13 @@ export interface SentenceBook {
 
 const hole = /\{(\??)([A-Za-z0-9_.]+)(?::([ndwst])|=([^}]*))?\}/g
 
+/** What a table has under a name that comes from outside: "constructor" is in no table. */
+const own = <T>(table: Record<string, T>, name: string): T | undefined => Object.hasOwn(table, name) ? table[name] : undefined
+
 /** The event in one plain sentence. */
 export function sentence(leaf: Leaf, book: SentenceBook, clock: (iso: string) => string): string {
   const data = leaf.event_data ?? {}
-  const templates = book.sentences[leaf.event_type] ?? []
+  const templates = own(book.sentences, leaf.event_type) ?? []
   for (const template of templates) {
     const text = fill(template, leaf, data, book, clock)
     if (text !== undefined) return text
@@ -68,7 +71,7 @@ function show(value: Json, kind: string | undefined, data: Fields, book: Sentenc
 
 function word(value: Json, book: SentenceBook): string {
   const key = String(value)
-  return book.words[key.toLowerCase()] ?? key
+  return own(book.words, key.toLowerCase()) ?? key
 }
 
 /** Any value as short text; numbers as they are, they may be part numbers. */
@@ -102,7 +105,7 @@ const symbols: Record<string, string> = { degC: '°C', Cel: '°C', degF: '°F', 
 
 /** Number, thin space, unit. */
 export function measure(value: number, unit: string, locale: string): string {
-  return unit ? `${figure(value, locale)}\u2009${symbols[unit] ?? unit}` : figure(value, locale)
+  return unit ? `${figure(value, locale)}\u2009${own(symbols, unit) ?? unit}` : figure(value, locale)
 }
 
 /** Milliseconds as "850 ms", "12.4 s", "3 min", "2.5 h". */
