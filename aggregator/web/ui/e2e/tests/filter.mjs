@@ -16,6 +16,15 @@ export const tests = [
     assert.equal(await filterInput(page).inputValue(), 'type:quality.check')
   }, quiet],
 
+  ['who stops after a space goes on behind it when the filter was taken over', async ({ page, open }) => {
+    await open()
+    await filterInput(page).pressSequentially('press ')
+    await until('taken over', () => filterOf(page) === 'press')
+    await filterInput(page).pressSequentially('12')
+    await until('the whole', () => filterOf(page) === 'press 12')
+    assert.equal(await filterInput(page).inputValue(), 'press 12')
+  }, quiet],
+
   ['a mistake is marked at its place and repaired with one press', async ({ page, open }) => {
     await open()
     await filterInput(page).fill('type:quality.* sevrity>=high')

@@ -1,5 +1,5 @@
 import { IconSearch, IconX } from '@tabler/icons-react'
-import { useEffect, useId, useRef, useState } from 'react'
+import { useCallback, useEffect, useId, useRef, useState } from 'react'
 import { ApiError } from '../../api/client'
 import type { ProblemDocument } from '../../api/types'
 import { fill, useTexts } from '../../i18n'
@@ -29,14 +29,24 @@ export function FilterBar({ q, onChange, serverError }: Props) {
   const [text, setText] = useState(q)
   const [scroll, setScroll] = useState(0)
   const input = useRef<HTMLInputElement>(null)
-  // A change from outside (chip, link, back button) replaces what is typed.
-  useEffect(() => setText(q), [q])
+  // A change from outside (chip, link, back button) replaces what is typed; our own
+  // comes back trimmed, and who wrote a space at the end goes on behind it.
+  const sent = useRef(q)
+  useEffect(() => {
+    if (q === sent.current) return
+    sent.current = q
+    setText(q)
+  }, [q])
+  const send = useCallback((next: string, replace?: boolean) => {
+    sent.current = next
+    onChange(next, replace)
+  }, [onChange])
   const mistake = mistakeIn(text, q, serverError)
   useEffect(() => {
     if (mistake || text.trim() === q.trim()) return
-    const timer = setTimeout(() => onChange(text.trim(), true), 500)
+    const timer = setTimeout(() => send(text.trim(), true), 500)
     return () => clearTimeout(timer)
-  }, [text, q, mistake, onChange])
+  }, [text, q, mistake, send])
   const repair = () => {
     if (!mistake) return
     setText(text.slice(0, mistake.pos) + mistake.suggestion + text.slice(mistake.pos + mistake.len))
@@ -54,11 +64,11 @@ export function FilterBar({ q, onChange, serverError }: Props) {
             <input ref={input} aria-label={t.events.filter} placeholder={t.events.placeholder} value={text} spellCheck={false} autoCapitalize="none" autoComplete="off"
               aria-invalid={mistake !== undefined} aria-describedby={id} onChange={e => setText(e.target.value)} onScroll={e => setScroll(e.currentTarget.scrollLeft)}
               onKeyDown={e => {
-                if (e.key === 'Enter' && !mistake) onChange(text.trim())
+                if (e.key === 'Enter' && !mistake) send(text.trim())
                 if (e.key === 'Escape') e.currentTarget.blur()
               }} />
           </div>
-          {text !== '' && <button className="clear" aria-label={t.events.clear} title={t.events.clear} onClick={() => { setText(''); onChange(''); input.current?.focus() }}><IconX size={16} /></button>}
+          {text !== '' && <button className="clear" aria-label={t.events.clear} title={t.events.clear} onClick={() => { setText(''); send(''); input.current?.focus() }}><IconX size={16} /></button>}
         </div>
         <p id={id} className="filter-mistake" role="status">
           {mistake && <>{mistake.message.charAt(0).toUpperCase() + mistake.message.slice(1)}. {mistake.suggestion && <><button className="link" onClick={repair}>{fill(t.events.useSuggestion, { text: mistake.suggestion })}</button></>}</>}

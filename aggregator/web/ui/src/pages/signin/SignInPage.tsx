@@ -9,7 +9,7 @@ import { fill, useTexts, type Texts } from '../../i18n'
 
 /** Only a path of this application: never to another site. */
 export function safeNext(next: string | undefined): string {
-  return next && /^\/(?![/\\])/.test(next) && !next.startsWith('/signin') ? next : '/events'
+  return next && /^\/(?![/\\])[!-~]*$/.test(next) && !next.startsWith('/signin') ? next : '/events'
 }
 
 function reason(error: unknown, t: Texts): string {
