@@ -10,6 +10,7 @@ import { startMock } from './mock/server.mjs'
 import { tests as access } from './tests/access.mjs'
 import { tests as evidence } from './tests/evidence.mjs'
 import { tests as filter } from './tests/filter.mjs'
+import { tests as keychange } from './tests/keychange.mjs'
 import { tests as link } from './tests/link.mjs'
 import { tests as list } from './tests/list.mjs'
 import { tests as looks } from './tests/looks.mjs'
@@ -40,7 +41,7 @@ async function surroundings(options = {}) {
 
 const wanted = process.argv[2] ?? ''
 let failed = 0, done = 0
-for (const [name, test, options] of [...access, ...list, ...filter, ...evidence, ...link, ...looks]) {
+for (const [name, test, options] of [...access, ...list, ...filter, ...evidence, ...keychange, ...link, ...looks]) {
   if (!name.includes(wanted)) continue
   const s = await surroundings(options)
   const started = Date.now()

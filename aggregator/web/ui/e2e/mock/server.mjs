@@ -147,6 +147,7 @@ function events(mock, url, route, json, res, { parse, format, sorted }) {
   if (!event) return json({ title: 'Not found', status: 404, detail: 'there is no such event' }, 404)
   const shown = mock.tamper === id ? { ...event, leaf: { ...event.leaf, severity: 'info', event_data: { ...event.leaf.event_data, text: 'nothing to see' } } } : event
   if (what === 'proof') { res.setHeader('Content-Type', 'text/plain; charset=utf-8'); return res.end(world.proof(event)) }
+  if (what === 'bundle') { res.setHeader('Content-Type', 'text/plain; charset=utf-8'); return res.end(world.bundle(event)) }
   if (what === 'around') {
     const same = sorted({ terms: [] }).filter(e => e.leaf.station === event.leaf.station).reverse()
     const i = same.indexOf(event)

@@ -89,28 +89,55 @@ export class World {
     return event
   }
 
-  proof(event) {
-    const log = this.logs.get(event.stored.log)
-    const hashes = log.leaves.map(leafHash)
-    const i = event.stored.index
+  /**
+   * The station changes its key in this log: a leaf log.key names the next one, and
+   * is the last that the old key signs. forged: the new key signs the leaf itself.
+   */
+  turn(log, forged = false) {
+    const heir = generateKeyPairSync('ed25519')
+    const when = new Date(this.now()).toISOString()
+    log.leaves.push(Buffer.from(JSON.stringify({
+      id: uuid7(this.now(), this.random), event_type: 'log.key', class: log.kind, severity: 'low', timestamp: when, collected_at: when, station: 'hamburg/body/line1/st01',
+      event_data: { origin: log.origin, publicKey: rawKey(heir.publicKey).toString('base64') }, salt: randomBytes(16).toString('base64'),
+    })))
+    log.turn = { size: log.leaves.length, heir, by: forged ? heir : log.agent }
+  }
+
+  proof(event) { return this.proofOf(this.logs.get(event.stored.log), event.stored.index, event.stored.received_at) }
+
+  /** The proof of a leaf under the newest checkpoint, or under one of another size and key. */
+  proofOf(log, i, received, size = log.leaves.length, key = log.turn && size > log.turn.size ? log.turn.heir : log.agent) {
+    const hashes = log.leaves.slice(0, size).map(leafHash)
     const body = `${log.origin}\n${hashes.length}\n${root(hashes).toString('base64')}\n`
-    const signature = sign(null, Buffer.from(body), log.agent.privateKey)
-    const seconds = BigInt(Math.floor(Date.parse(event.stored.received_at) / 1000))
+    const signature = sign(null, Buffer.from(body), key.privateKey)
+    const seconds = BigInt(Math.floor(Date.parse(received) / 1000))
     const time = Buffer.alloc(8)
     time.writeBigUInt64BE(seconds)
     const cosignature = sign(null, Buffer.from(`cosignature/v1\ntime ${seconds}\n${body}`), this.cosigner.privateKey)
     const note = body + '\n' +
-      line(log.origin, Buffer.concat([keyID(log.origin, 1, rawKey(log.agent.publicKey)), signature])) +
+      line(log.origin, Buffer.concat([keyID(log.origin, 1, rawKey(key.publicKey)), signature])) +
       line(this.cosigner.name, Buffer.concat([keyID(this.cosigner.name, 4, rawKey(this.cosigner.publicKey)), time, cosignature]))
     const up = path(hashes, i).map(h => h.toString('base64') + '\n').join('')
     return `c2sp.org/tlog-proof@v1\nextra ${log.leaves[i].toString('base64')}\nindex ${i}\n${up}\n${note}`
   }
 
+  /** The bundle of an event, with the leaf that bears out a change of the key. */
+  bundle(event) {
+    const log = this.logs.get(event.stored.log)
+    const { keys, cosigners } = this.logInfo(log.id)
+    const entry = (kind, text) => `${kind} ${Buffer.byteLength(text)}\n${text}\n`
+    const text = 'linewatch-bundle@v1\n' + entry('summary', 'of a mock plant\n') +
+      keys.map(k => `key ${log.origin} ${k.key} ${k.after} ${k.last}\n`).join('') + `cosigner ${cosigners[0].name} ${cosigners[0].key}\n` +
+      (log.turn ? entry('basis', this.proofOf(log, log.turn.size - 1, event.stored.received_at, log.turn.size, log.turn.by)) : '') + entry('proof', this.proof(event))
+    return text + `end sha256:${sha(Buffer.from(text)).toString('hex')}\n`
+  }
+
   logInfo(id) {
     const log = this.logs.get(id)
+    const key = (pair, after, last) => ({ key: rawKey(pair.publicKey).toString('base64'), after, last })
     return log && {
       origin: log.origin, agent: log.agent.id, class: log.kind, size: log.leaves.length, state: 'active',
-      keys: [{ key: rawKey(log.agent.publicKey).toString('base64'), after: 0, last: 0 }],
+      keys: log.turn ? [key(log.agent, 0, log.turn.size), key(log.turn.heir, log.turn.size, 0)] : [key(log.agent, 0, 0)],
       cosigners: [{ name: this.cosigner.name, key: rawKey(this.cosigner.publicKey).toString('base64') }],
     }
   }

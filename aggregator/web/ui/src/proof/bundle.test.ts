@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import file from '../../../../../shared/evidence/bundle/testdata/vectors.json'
-import { bundleBytes, parseBundle, registeredKeys } from './bundle'
+import { bundleBytes, keysOf, parseBundle } from './bundle'
 import { fromBase64, utf8 } from './bytes'
 import { javaScriptCrypto, webCryptoOf, type Crypto } from './crypto'
 import { parseCheckpoint, parseNote, parseProof } from './note'
@@ -25,9 +25,9 @@ async function judge(c: Crypto, v: Vector): Promise<string> {
   if (typeof checkpoint === 'string') return 'bad'
   const keys = entries.filter(e => e.kind === 'key' && e.words[0] === checkpoint.origin)
     .map(e => ({ key: e.words[1]!, after: Number(e.words[2]), last: Number(e.words[3]) }))
-  const registered = trust && await registeredKeys(c, entries, trust)
+  const learned = trust && await keysOf(c, entries, trust)
   const cosigners = entries.filter(e => e.kind === 'cosigner').map(e => ({ name: e.words[0]!, key: e.words[1]! }))
-  const { verdict } = await verifyEvent(c, text, undefined, { origin: checkpoint.origin, keys, cosigners }, trust, registered)
+  const { verdict } = await verifyEvent(c, text, undefined, { origin: checkpoint.origin, keys, cosigners }, trust, learned)
   return { anchored: 'anchored', consistent: 'not_anchored', broken: 'bad' }[verdict]
 }
 

@@ -1,13 +1,14 @@
 // Bundles of events (docs/formats/bundle.md), as far as a browser needs them: the
-// file is whole, and what the aggregator's ledger says of a log is taken only under
-// the keys and witnesses of the trust file.
+// file is whole, and what its leaves say of the keys of logs is taken only under the
+// keys and witnesses of the trust file.
 
-import { concat, equal, fromBase64, toHex, utf8, type Bytes } from './bytes'
+import { anchorOf, judge, keyLeaf, Known, obey } from './anchor'
+import { concat, equal, toHex, utf8, type Bytes } from './bytes'
 import type { Crypto } from './crypto'
 import { parseCheckpoint, parseNote, parseProof } from './note'
 import { leafHash, rootOf } from './tree'
-import type { Trust } from './trust'
-import { ledgerHolds } from './verify'
+import type { KeyRange, Trust } from './trust'
+import type { Learned } from './verify'
 
 export interface Entry { kind: string; words: string[]; body: string }
 
@@ -51,36 +52,76 @@ export async function parseBundle(c: Crypto, data: Bytes): Promise<Entry[] | str
   }
 }
 
-/** The first key of each log that an anchored ledger registered, base64 by origin. */
-export async function registeredKeys(c: Crypto, entries: Entry[], trust: Trust): Promise<Map<string, string>> {
-  const keys = new Map<string, string>()
-  for (const { body } of entries.filter(e => e.kind === 'basis' || e.kind === 'proof')) {
-    const proof = parseProof(body)
-    const note = typeof proof === 'string' ? proof : parseNote(proof.checkpoint)
-    if (typeof proof === 'string' || typeof note === 'string') continue
-    const checkpoint = parseCheckpoint(note.text)
-    if (typeof checkpoint === 'string' || !await ledgerHolds(c, note, checkpoint.origin, trust)) continue
-    const root = await rootOf(c, await leafHash(c, proof.leaf), proof.index, checkpoint.size, proof.hashes)
-    if (!root || !equal(root, checkpoint.root)) continue
-    const registered = registration(proof.leaf)
-    if (registered && !keys.has(registered.origin)) keys.set(registered.origin, registered.key)
+/** What the proofs of a bundle say of keys, whether anchored or not: it must agree with its own key entries. */
+interface Claim { brought: KeyRange[]; registered?: string; changes: Map<number, string>; used: Set<string> }
+
+/**
+ * Follows the proofs of a bundle in their order: what the trust file anchors says
+ * which keys logs have, by log.registered of a ledger and log.key of the log itself.
+ */
+export async function keysOf(c: Crypto, entries: Entry[], trust: Trust): Promise<Learned> {
+  const known = new Known()
+  const claims = new Map<string, Claim>()
+  const claim = (origin: string): Claim => {
+    const have = claims.get(origin) ?? { brought: [], changes: new Map<number, string>(), used: new Set<string>() }
+    claims.set(origin, have)
+    return have
   }
-  return keys
+  for (const { kind, words, body } of entries) {
+    if (kind === 'key') claim(words[0]!).brought.push({ key: words[1]!, after: Number(words[2]), last: Number(words[3]) })
+    if (kind !== 'basis' && kind !== 'proof') continue
+    const problem = await follow(c, body, trust, known, claim)
+    if (problem) return broken(problem)
+  }
+  for (const one of claims.values()) {
+    const problem = settle(one)
+    if (problem) return broken(problem)
+  }
+  return { known, problem: '' }
 }
 
-/** What a leaf log.registered says; what programs handed in over HTTP says nothing of keys. */
-function registration(leaf: Bytes): { origin: string; key: string } | undefined {
-  try {
-    const e = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(leaf)) as {
-      event_type?: unknown; source?: { kind?: unknown }; event_data?: { origin?: unknown; publicKey?: unknown }
-    }
-    const { origin, publicKey } = e.event_data ?? {}
-    if (e.event_type !== 'log.registered' || e.source?.kind !== 'aggregator' || typeof origin !== 'string' || typeof publicKey !== 'string') return undefined
-    return fromBase64(publicKey)?.length === 32 ? { origin, key: publicKey } : undefined
-  } catch {
-    return undefined
-  }
+/** Verifies one proof of a bundle and obeys what it says of keys; returns why it does not hold. */
+async function follow(c: Crypto, text: string, trust: Trust, known: Known, claim: (origin: string) => Claim): Promise<string> {
+  const proof = parseProof(text)
+  if (typeof proof === 'string') return proof
+  const note = parseNote(proof.checkpoint)
+  if (typeof note === 'string') return note
+  const checkpoint = parseCheckpoint(note.text)
+  if (typeof checkpoint === 'string') return checkpoint
+  const { origin, size } = checkpoint
+  const signed = { note, checkpoint }, own = claim(origin)
+  const anchor = await anchorOf(c, signed, own.brought, trust, known)
+  if (anchor.problem) return anchor.problem
+  if (own.brought.length > 0 && await judge(c, signed, own.brought) !== 'good') return 'what bears out a key is not signed by the key of its place in the log'
+  for (const { key } of own.brought) if (await judge(c, signed, [{ key, after: 0, last: 0 }]) === 'good') own.used.add(key)
+  const root = await rootOf(c, await leafHash(c, proof.leaf), proof.index, size, proof.hashes)
+  if (!root || !equal(root, checkpoint.root)) return 'the hashes of what bears out a key do not lead to the signed root'
+  const leaf = keyLeaf(proof.leaf, origin)
+  const after = Number(proof.index) + 1
+  if (!leaf || !Number.isSafeInteger(after)) return ''
+  const about = claim(leaf.origin)
+  if (leaf.registers) about.registered ??= leaf.key
+  else about.changes.set(after, leaf.key)
+  if (anchor.by) obey(known, leaf, after)
+  return ''
 }
+
+/** The ranges of a log's keys follow one another, and leaves or signatures bear each of them out. */
+function settle({ brought, registered, changes, used }: Claim): string {
+  if (brought.length === 0) return '' // only leaves of other logs speak of it
+  for (const [i, k] of brought.entries()) {
+    const after = i > 0 ? brought[i - 1]!.last : 0
+    const last = i < brought.length - 1 ? brought[i + 1]!.after : 0
+    if (k.after !== after || k.last !== last || (i > 0 && after === 0)) return 'the places of the keys in the log do not follow one another'
+    const shown = i === 0 ? registered : changes.get(after)
+    if (shown !== undefined ? shown !== k.key : registered !== undefined || !used.has(k.key)) return 'no leaf of the bundle bears out a key that it names'
+  }
+  for (const size of changes.keys()) if (!brought.some(k => k.after === size)) return 'the bundle hides a change of the key'
+  return ''
+}
+
+/** Nothing is learned of a bundle that does not hold. */
+export const broken = (problem: string): Learned => ({ known: new Known(), problem })
 
 /** The bytes of a bundle that came as text. */
 export const bundleBytes = (text: string): Bytes => concat(utf8(text))

@@ -92,12 +92,13 @@ export async function signedBy(c: Crypto, note: Note, name: string, key: Bytes):
   return found
 }
 
-/** Time (ms) at which name cosigned the note (cosignature/v1, algorithm 4) by key. */
-export async function cosignedAt(c: Crypto, note: Note, name: string, key: Bytes): Promise<number | undefined> {
+/** Time (ms) at which name cosigned the note (cosignature/v1, algorithm 4) by key; what states a time after until counts nothing. */
+export async function cosignedAt(c: Crypto, note: Note, name: string, key: Bytes, until = Infinity): Promise<number | undefined> {
   const hash = await keyHash(c, name, 4, key)
   for (const s of note.signatures) {
     if (s.name !== name || !equal(s.hash, hash) || s.bytes.length !== 72) continue
     const seconds = new DataView(s.bytes.buffer, s.bytes.byteOffset).getBigUint64(0)
+    if (Number(seconds) * 1000 > until) continue
     const message = utf8(`cosignature/v1\ntime ${seconds}\n${note.text}`)
     if (await c.verifyEd25519(key, message, s.bytes.slice(8))) return Number(seconds) * 1000
   }

@@ -6,13 +6,22 @@ import { fromBase64 } from './bytes'
 /** A station's key, by itself (base64) or by its fingerprint (hex SHA-256). */
 export interface Pin { key?: string; fingerprint?: string }
 
+/** A key (base64) signs sizes with after < size <= last; last 0 is open. */
 export interface KeyRange { key: string; after: number; last: number }
+
+/** A cosigner or witness; a cosignature that states a time (ms) after until counts nothing. */
+export interface Cosigner { name: string; key: string; until?: number }
+
+/** Evidence.anchor when the station's own key is trusted. */
+export const STATION = 'station'
+/** Evidence.anchor when the trusted ledger registered the log with this key. */
+export const LEDGER = 'ledger'
 
 export interface Trust {
   /** Whose word alone is enough. */
-  cosigners: { name: string; key: string }[]
+  cosigners: Cosigner[]
   /** Who must have seen an aggregator's ledger, and how many of them. */
-  witnesses: { name: string; key: string }[]
+  witnesses: Cosigner[]
   quorum: number
   /** Keys of an aggregator's own logs, by instance. */
   ledgers: Map<string, string[]>
@@ -52,17 +61,26 @@ export function parseTrust(text: string, name: string): Trust | string {
 
 const isKey = (text: string): boolean => fromBase64(text)?.length === 32
 
+/** ms of "until 2026-01-02T03:04:05Z", UTC in whole seconds; undefined for anything else. */
+function time(word: string, text: string): number | undefined {
+  if (word !== 'until' || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text)) return undefined
+  const ms = Date.parse(text)
+  return !Number.isNaN(ms) && new Date(ms).toISOString() === text.replace('Z', '.000Z') ? ms : undefined
+}
+
 function add(trust: Trust, words: string[]): string {
   const [kind, name = '', key = ''] = words
-  if (kind === 'cosigner' && words.length === 3) {
+  if ((kind === 'cosigner' || kind === 'witness') && (words.length === 3 || words.length === 5)) {
     if (!isKey(key)) return 'the key is no Ed25519 key in base64'
-    trust.cosigners.push({ name, key })
-    return ''
-  }
-  if (kind === 'witness' && words.length === 3) {
-    if (!isKey(key)) return 'the key is no Ed25519 key in base64'
-    if (trust.witnesses.some(w => w.name === name || w.key === key)) return 'a witness with this name or key is there already'
-    trust.witnesses.push({ name, key })
+    const until = words.length === 5 ? time(words[3]!, words[4]!) : undefined
+    if (words.length === 5 && until === undefined) return 'behind the key there may be: until 2026-01-02T03:04:05Z'
+    if (kind === 'cosigner') {
+      if (trust.cosigners.some(k => k.name === name && k.key === key && k.until !== until)) return 'this cosigner’s key is there already, until another time'
+      trust.cosigners.push({ name, key, until })
+    } else {
+      if (trust.witnesses.some(w => w.name === name || w.key === key)) return 'a witness with this name or key is there already'
+      trust.witnesses.push({ name, key, until })
+    }
     return ''
   }
   if (kind === 'quorum' && words.length === 2) {
@@ -92,7 +110,7 @@ function add(trust: Trust, words: string[]): string {
     trust.logs.set(name, [...(trust.logs.get(name) ?? []), { key, after, last }])
     return ''
   }
-  return 'it should be: ledger INSTANCE KEY, witness NAME KEY, quorum NUMBER, cosigner NAME KEY, station AGENT KEY-OR-FINGERPRINT, or log ORIGIN KEY AFTER LAST'
+  return 'it should be: ledger INSTANCE KEY, witness NAME KEY [until TIME], quorum NUMBER, cosigner NAME KEY [until TIME], station AGENT KEY-OR-FINGERPRINT, or log ORIGIN KEY AFTER LAST'
 }
 
 export function saveTrust(text: string, name: string): void {

@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest'
 import file from '../../../../../shared/evidence/testdata/proof_vectors.json'
 import { fromBase64, toBase64, utf8 } from './bytes'
 import { javaScriptCrypto, webCryptoOf, type Crypto } from './crypto'
-import { parseTrust } from './trust'
-import { agentOf, same, STATION, verifyEvent, type Evidence, type Shown } from './verify'
+import { agentOf } from './anchor'
+import { parseTrust, STATION } from './trust'
+import { same, verifyEvent, type Evidence, type Shown } from './verify'
 
 interface Vector {
   name: string
@@ -101,7 +102,8 @@ describe('trust', () => {
     const broken = vectors.find(v => v.name === 'one bit of a hash')!
     expect((await check(`station ${agent} ${broken.keys[0]!.key}`, broken)).verdict).toBe('broken')
   })
-  it.each(['', '# nothing', '{}', 'station', `station ${agent} xyz`, `station A1 ${'a'.repeat(64)}`, 'cosigner x QUI=', `log linewatch/x ${v.keys[0]!.key} 0 0`,
+  it.each(['', '# nothing', '{}', 'station', `station ${agent} xyz`, `station A1 ${'a'.repeat(64)}`, 'cosigner x QUI=', `cosigner x ${v.keys[0]!.key} until 2026-02-30T00:00:00Z`, `cosigner x ${v.keys[0]!.key} until 2026-01-02T03:04:05.5Z`, `witness x ${v.keys[0]!.key} until`,
+    `cosigner x ${v.keys[0]!.key} until 2026-01-02T03:04:05Z\ncosigner x ${v.keys[0]!.key}`, `log linewatch/x ${v.keys[0]!.key} 0 0`,
     `log ${v.origin} ${v.keys[0]!.key} 5 4`, `log ${v.origin} ${v.keys[0]!.key} 0`, `station ${agent} ${'a'.repeat(64)}\nnonsense`, '#'.repeat(1024)])(
     'is not taken from a file with a mistake: %s', text => expect(typeof parseTrust(text, 'x')).toBe('string'))
 })

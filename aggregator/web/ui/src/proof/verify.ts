@@ -2,12 +2,13 @@
 // says about the event is believed, only what the signatures cover.
 
 import type { Json } from '../api/types'
+import { agentOf, anchorOf, covers, Known, type Signed } from './anchor'
 import { fromBase64, toBase64, toHex, type Bytes } from './bytes'
 import type { Crypto } from './crypto'
-import { cosignedAt, parseCheckpoint, parseNote, parseProof, signedBy, type Checkpoint, type Note, type Proof } from './note'
+import { cosignedAt, parseCheckpoint, parseNote, parseProof, signedBy, type Proof } from './note'
 import { profileFault } from './profile'
 import { leafHash, rootOf } from './tree'
-import type { Trust } from './trust'
+import { STATION, type Cosigner, type KeyRange, type Trust } from './trust'
 
 export type CheckName = 'station' | 'tree' | 'cosigned' | 'text'
 
@@ -41,29 +42,30 @@ export interface Evidence {
 export interface Keys {
   /** Origin of the log in which the event should be. */
   origin: string
-  /** A key signs sizes with after < size <= last; last 0 is open. */
-  keys: { key: string; after: number; last: number }[]
-  cosigners: { name: string; key: string }[]
+  keys: KeyRange[]
+  cosigners: Cosigner[]
 }
 
-interface Opened { proof: Proof; note: Note; checkpoint: Checkpoint }
+/** What the bundle of the event says of keys: see keysOf. */
+export interface Learned {
+  known: Known
+  /** Why the bundle does not hold, in English; '' when it does. */
+  problem: string
+}
+
+interface Opened extends Signed { proof: Proof }
 
 /** The event as the page shows it; raw is base64 of a leaf that is shown as it came. */
 export interface Shown { leaf?: Json; raw?: string; log: string; index: number }
 
-/** Evidence.anchor when the station's own key is trusted. */
-export const STATION = 'station'
-/** Evidence.anchor when the trusted ledger registered the log with this key. */
-export const LEDGER = 'ledger'
-
 /**
  * Checks a tlog-proof of the event that the page shows.
  * @param shown undefined checks the proof alone
- * @param registered keys of logs by the trusted ledger, see registeredKeys
+ * @param learned what the event's bundle bears out of the keys of its log, by the trust file
  */
 export async function verifyEvent(
   c: Crypto, text: string, shown: Shown | undefined, keys: Keys, trust: Trust | undefined,
-  registered?: Map<string, string>,
+  learned?: Learned,
 ): Promise<Evidence> {
   const started = performance.now()
   const opened = open(text, keys.origin)
@@ -72,48 +74,18 @@ export async function verifyEvent(
   // A log that the trust file pins is judged by its keys alone, not by the server's.
   const pinnedLog = trust?.logs.get(origin)
   const station = await checkStation(c, opened, pinnedLog ?? keys.keys)
+  const anchor = trust ? await anchorOf(c, opened, keys.keys, trust, learned?.known ?? new Known()) : { by: '', problem: '' }
+  const problem = learned?.problem || anchor.problem
+  if (problem && station.check.ok) station.check = { name: 'station', ok: false, reason: problem, fact: {} }
   const checks = [station.check, await checkTree(c, opened), await checkCosigned(c, opened, keys), checkText(opened, shown)]
-  const fingerprint = station.key ? toHex(await c.sha256(station.key)) : ''
   const pins = pinnedLog ? undefined : trust?.stations.get(agentOf(origin))
-  const pinned = station.key && (pinnedLog !== undefined ||
-    (pins?.some(p => p.fingerprint === fingerprint || p.key === toBase64(station.key!)) ?? false))
-  const anchor = pinned ? STATION : await byLedger(c, opened, station.key, trust, registered) || await trustedCosigner(c, opened, trust)
   const whole = checks.every(check => check.ok)
   return {
-    verdict: !whole ? 'broken' : anchor ? 'anchored' : 'consistent', anchor: whole ? anchor : '',
-    checks, fingerprint, otherKey: pins !== undefined && station.key !== undefined && !pinned,
+    verdict: !whole ? 'broken' : anchor.by ? 'anchored' : 'consistent', anchor: whole ? anchor.by : '',
+    checks, fingerprint: station.key ? toHex(await c.sha256(station.key)) : '',
+    otherKey: pins !== undefined && station.key !== undefined && anchor.by !== STATION,
     crypto: c.name, tookMs: performance.now() - started, signedText: new TextDecoder().decode(opened.proof.leaf),
   }
-}
-
-/** True when the trust file pins this aggregator's ledger key and enough of its witnesses confirmed the note. */
-export async function ledgerHolds(c: Crypto, note: Note, origin: string, trust: Trust): Promise<boolean> {
-  const instance = /^linewatch\/_aggregator\/([^/]+)\//.exec(origin)?.[1]
-  let signed = false
-  for (const key of (instance && trust.ledgers.get(instance)) || []) {
-    const found = await signedBy(c, note, origin, fromBase64(key)!)
-    if (found === 'bad') return false
-    signed ||= found === 'good'
-  }
-  if (!signed) return false
-  let seen = 0
-  for (const w of trust.witnesses) if (await cosignedAt(c, note, w.name, fromBase64(w.key)!) !== undefined) seen++
-  return seen >= trust.quorum
-}
-
-/** LEDGER when the ledger of the trust file itself signed, or gave this log its key. */
-async function byLedger(c: Crypto, o: Opened, key: Bytes | undefined, trust: Trust | undefined, registered?: Map<string, string>): Promise<string> {
-  if (!trust || !key) return ''
-  if (trust.ledgers.size > 0 && await ledgerHolds(c, o.note, o.checkpoint.origin, trust)) return LEDGER
-  return registered?.get(o.checkpoint.origin) === toBase64(key) ? LEDGER : ''
-}
-
-/** Name of a cosigner of the trust file who confirmed the checkpoint, '' for none. */
-async function trustedCosigner(c: Crypto, o: Opened, trust: Trust | undefined): Promise<string> {
-  for (const { name, key } of trust?.cosigners ?? []) {
-    if (await cosignedAt(c, o.note, name, fromBase64(key)!) !== undefined) return name
-  }
-  return ''
 }
 
 function open(text: string, origin: string): Opened | string {
@@ -135,9 +107,6 @@ function damaged(reason: string, c: Crypto, started: number): Evidence {
   }
 }
 
-/** linewatch/<agent>/<class>/<log>; the agent of an aggregator's own log is _aggregator/<instance>. */
-export const agentOf = (origin: string): string => origin.split('/').slice(1, -2).join('/')
-
 async function checkStation(c: Crypto, o: Opened, keys: Keys['keys']): Promise<{ check: Check; key: Bytes | undefined }> {
   const size = o.checkpoint.size
   const failed = (reason: string) => ({ check: { name: 'station' as const, ok: false, reason, fact: {} }, key: undefined })
@@ -149,7 +118,7 @@ async function checkStation(c: Crypto, o: Opened, keys: Keys['keys']): Promise<{
     // A line of a known key that does not verify is damage, even beside a good one.
     if (signed === 'bad') return failed('the signature of the station does not fit')
     if (signed === 'none') continue
-    if (size > BigInt(k.after) && (k.last === 0 || size <= BigInt(k.last))) good ??= key
+    if (covers(k, size)) good ??= key
     else outside = true
   }
   if (!good) return failed(outside ? 'the key was not in use at this place of the log' : 'no known key of this station has signed it')

@@ -6,28 +6,32 @@ import type { Json, StoredEvent } from '../../api/types'
 import { fill, useTexts, type Texts } from '../../i18n'
 import { measure } from '../../i18n/sentence'
 import { browserCrypto } from '../../proof/crypto'
-import { forgetTrust, loadTrust, parseTrust, saveTrust, type Trust } from '../../proof/trust'
-import { LEDGER, STATION, verifyEvent, type Check, type Evidence, type Verdict } from '../../proof/verify'
+import { forgetTrust, LEDGER, loadTrust, parseTrust, saveTrust, STATION, type Trust } from '../../proof/trust'
+import type { Check, Evidence, Learned, Verdict } from '../../proof/verify'
 import { save } from '../../ui/save'
 import { explain, useWords } from './words'
 
 interface Checked { evidence: Evidence; proof: string }
 
 async function check(e: StoredEvent, signal: AbortSignal): Promise<Checked> {
-  const [proof, log, crypto] = await Promise.all([api.proof(e.leaf.id, e.stored.log, e.stored.index, signal), api.log(e.stored.log, signal), browserCrypto()])
+  const [proof, log, crypto, { verifyEvent }] = await Promise.all([
+    api.proof(e.leaf.id, e.stored.log, e.stored.index, signal), api.log(e.stored.log, signal), browserCrypto(), import('../../proof/verify'),
+  ])
   const shown = { leaf: e.leaf as unknown as Json, raw: e.raw, log: e.stored.log, index: e.stored.index }
   const trust = loadTrust()
-  const registered = trust && trust.ledgers.size > 0 ? await registeredIn(e, trust, signal) : undefined
-  const evidence = await verifyEvent(crypto, proof, shown, { origin: log.origin, keys: log.keys ?? [], cosigners: log.cosigners ?? [] }, trust, registered)
+  const keys = log.keys ?? []
+  // A change of the key counts by what bears it out, never by the server's list.
+  const learned = trust && (trust.ledgers.size > 0 || keys.length > 1) ? await learnedFrom(e, trust, signal) : undefined
+  const evidence = await verifyEvent(crypto, proof, shown, { origin: log.origin, keys, cosigners: log.cosigners ?? [] }, trust, learned)
   return { evidence, proof }
 }
 
-/** What the ledger that the trust file pins says of the log's key: it comes with the bundle. */
-async function registeredIn(e: StoredEvent, trust: Trust, signal: AbortSignal) {
-  const [crypto, { parseBundle, registeredKeys }] = await Promise.all([browserCrypto(), import('../../proof/bundle')])
+/** What the trusted ledger, and the log itself, say of the log's keys: it comes with the bundle. */
+async function learnedFrom(e: StoredEvent, trust: Trust, signal: AbortSignal): Promise<Learned> {
+  const [crypto, { broken, keysOf, parseBundle }] = await Promise.all([browserCrypto(), import('../../proof/bundle')])
   const file = await api.bundle(e.leaf.id, e.stored.log, e.stored.index, signal)
   const entries = await parseBundle(crypto, new Uint8Array(await file.arrayBuffer()))
-  return typeof entries === 'string' ? undefined : await registeredKeys(crypto, entries, trust)
+  return typeof entries === 'string' ? broken(entries) : await keysOf(crypto, entries, trust)
 }
 
 function useEvidence(e: StoredEvent) {
