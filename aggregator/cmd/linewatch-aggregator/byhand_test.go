@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -79,6 +80,28 @@ func TestAnExportedBundleIsCheckedByTheProgramAndByHand(t *testing.T) {
 	t.Run("the document is followed to the end with sha256sum, openssl and Python", x.byHand)
 	t.Run("the scripts of the document find a changed byte anywhere", x.everyByteByHand)
 	t.Run("the scripts find a forger who makes the hash anew", x.forged)
+	t.Run("the scripts bind each key of a station to its sizes", x.turned)
+}
+
+// turned checks the vectors of a change of the key by hand.
+func (x *exported) turned(t *testing.T) {
+	text, err := os.ReadFile("../../../shared/evidence/bundle/testdata/vectors.json")
+	require.NoError(t, err)
+	var vectors map[string]struct{ Bundle string }
+	require.NoError(t, json.Unmarshal(text, &vectors))
+	scripts, _ := document(t)
+	dir := x.folder(scripts)
+	for name, holds := range map[string]bool{
+		"after a change of the key, the station is pinned": true, "before a change of the key, the station is pinned": true,
+		"the old key signs after the change": false, "the new key signs before the change": false, "the new key signs the change itself": false,
+	} {
+		require.NotEmpty(t, vectors[name].Bundle, name)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "turned.bundle"), []byte(vectors[name].Bundle), 0o600))
+		cmd := exec.CommandContext(t.Context(), "python3", "check.py", "turned.bundle")
+		cmd.Dir = dir
+		said, err := cmd.CombinedOutput()
+		require.Equal(t, holds, err == nil, "%s: %s", name, said)
+	}
 }
 
 func (x *exported) everyByte(t *testing.T) {
@@ -115,7 +138,7 @@ func document(t *testing.T) (scripts map[string]string, commands []string) {
 		}
 	}
 	require.Len(t, scripts, 2)
-	require.Len(t, commands, 5)
+	require.Len(t, commands, 6)
 	return scripts, commands
 }
 
@@ -153,9 +176,10 @@ func (x *exported) byHand(t *testing.T) {
 	require.Regexp(t, `\nALL 3 PROOFS HOLD\n$`, out[2])
 	hash := evidence.LeafHash(leaf)
 	require.Contains(t, out[3], hex.EncodeToString(hash[:]))
-	require.Contains(t, out[4], "PROOFS HOLD")
-	require.Contains(t, out[4], "CHECKPOINTS HOLD")
-	require.Contains(t, out[4], string(wiretest.Leaf("st07", 0)))
+	require.Contains(t, out[4], evidence.Fingerprint(x.agent.Public()), "the key that the ledger registered")
+	require.Contains(t, out[5], "PROOFS HOLD")
+	require.Contains(t, out[5], "CHECKPOINTS HOLD")
+	require.Contains(t, out[5], string(wiretest.Leaf("st07", 0)))
 }
 
 // driver runs a script of the document over many changed copies of a bundle in

@@ -42,6 +42,15 @@ func (a *app) keysList(cmd *cobra.Command, _ []string) error {
 	})
 }
 
+// afterCosigner says what is left to do: a running aggregator takes over a new
+// cosigner key at its start.
+func afterCosigner(revoke bool) string {
+	if revoke {
+		return "if the aggregator is running, restart it at once: receipts that it goes on to sign with the revoked key count nothing"
+	}
+	return "if the aggregator is running, restart it: until then it signs receipts with the old key, which counts"
+}
+
 func (a *app) keysRotate(use, short string, revoke bool) *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
@@ -65,17 +74,17 @@ to where its copy is kept.`,
 				if err != nil {
 					return err
 				}
-				if a.json {
-					return cli.JSON(cmd.OutOrStdout(), made)
+				out := cmd.OutOrStdout()
+				if a.json { // what a person has to do now is said beside the object
+					out = cmd.ErrOrStderr()
+					err = cli.JSON(cmd.OutOrStdout(), made)
+				} else {
+					fmt.Fprintf(out, "the new %s key has the fingerprint %s\n", made.Kind, made.Fingerprint)
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "the new %s key has the fingerprint %s\n", made.Kind, made.Fingerprint)
-				switch {
-				case made.Kind == aggregator.KeyCosigner && revoke:
-					fmt.Fprintln(cmd.OutOrStdout(), "if the aggregator is running, restart it at once: receipts that it signs with the revoked key count nothing")
-				case made.Kind == aggregator.KeyCosigner:
-					fmt.Fprintln(cmd.OutOrStdout(), "restart the aggregator to sign receipts with it")
+				if made.Kind == aggregator.KeyCosigner {
+					fmt.Fprintln(out, afterCosigner(revoke))
 				}
-				return nil
+				return err
 			})
 		},
 	}
