@@ -22,6 +22,7 @@ export const tests = [
     const load = text => page.locator('.trust input').setInputFiles({ name: 'plant.txt', mimeType: 'text/plain', buffer: Buffer.from(text) })
     await load('station nonsense')
     await page.getByText('This trust file can’t be used').waitFor()
+    assert.equal(await page.locator('.trust input').evaluate(el => el.value), '', 'the same file, mended, can be chosen again')
     await load(mock.world.trustFile())
     await verdict(page, 'Unchanged since the station signed it')
     await page.reload()
@@ -91,6 +92,18 @@ export const tests = [
     await open('/events?ev=00000000-0000-7000-8000-000000000000', '.detail [role=alert]')
     await page.getByText('This event is not here').waitFor()
   }, { ...quiet, noise: /404/ }],
+
+  ['an event whose fields are not what they should be is shown, with its proof', async ({ mock, page, open }) => {
+    const event = mock.world.write({
+      type: 'equipment.fault', severity: 'medium', station: undefined, equipment: { a: 1 }, user_id: [], metadata: { problems: 5 }, at: Date.now(),
+      event_data: { code: 'X', text: 'odd', since: '0000-00-00T00:00:00Z', status: 'constructor' },
+      curve: { start: '2026-11-22T08:00:00Z', step_ms: 2 ** 53, min: 'AAAAAAAAAAA=', max: 'AAAAAAAAAAA=' },
+    })
+    await open('/events?ev=' + event.leaf.id, '.checks')
+    await page.locator('.row', { hasText: 'odd' }).waitFor()
+    await page.locator('.facts-data').getByText('0000-00-00T00:00:00Z').waitFor()
+    assert.deepEqual(await checks(page), proved)
+  }, quiet],
 
   ['a leaf that is no event is shown as it came, with its proof', async ({ mock, page, open }) => {
     const log = mock.world.log('hamburg/body/line1/st01', 'manufacturing')

@@ -17,7 +17,7 @@ async function check(e: StoredEvent, signal: AbortSignal): Promise<Checked> {
   const [proof, log, crypto, { verifyEvent }] = await Promise.all([
     api.proof(e.leaf.id, e.stored.log, e.stored.index, signal), api.log(e.stored.log, signal), browserCrypto(), import('../../proof/verify'),
   ])
-  const shown = { leaf: e.leaf as unknown as Json, raw: e.raw, log: e.stored.log, index: e.stored.index }
+  const shown = { leaf: e.asSent ?? e.leaf as unknown as Json, raw: e.raw, log: e.stored.log, index: e.stored.index }
   const trust = loadTrust()
   const keys = log.keys ?? []
   // A change of the key counts by what bears it out, never by the server's list.
@@ -159,7 +159,8 @@ function TrustChoice() {
   }
   return (
     <p className="trust small">
-      <input ref={input} type="file" accept=".txt,.trust,text/plain" hidden aria-label={t.evidence.load} onChange={e => void load(e.target.files?.[0])} />
+      <input ref={input} type="file" accept=".txt,.trust,text/plain" hidden aria-label={t.evidence.load}
+        onChange={e => { void load(e.target.files?.[0]); e.target.value = '' }} /* the same file again, once it was mended, is a change too */ />
       {loadTrust()
         ? <button className="link" onClick={() => { forgetTrust(); again() }}>{t.evidence.forget}</button>
         : <button className="link" onClick={() => input.current?.click()}>{t.evidence.load}</button>}
