@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"slices"
 	"strings"
@@ -27,11 +28,13 @@ type Store interface {
 	LeafHashes(ctx context.Context, log string, from, to uint64) ([]evidence.Hash, error)
 	Proof(ctx context.Context, log string, index, size uint64) ([]evidence.Hash, error)
 	Setting(ctx context.Context, key string) ([]byte, error)
+	Segments(ctx context.Context, log string, from uint64) iter.Seq2[store.StoredSegment, error]
 }
 
 // Options says whose logs are shown to whom. Store and Agent are required.
 type Options struct {
 	Store     Store
+	Ledger    Ledger               // takes what witnesses say against it; nil: only the program's log does
 	Agent     string               // agent part of the ledger's origins
 	Cosigner  evidence.CosignerKey // the aggregator's own
 	Witnesses []*protocol.Client
@@ -122,6 +125,9 @@ func (k *Keeper) show(ctx context.Context, l store.Log, registered time.Time) er
 		signed, err := k.ask(ctx, w, l)
 		if err != nil {
 			failed = append(failed, err)
+			if c, ok := errors.AsType[*conflict](err); ok {
+				failed = append(failed, k.record(ctx, w, l, c))
+			}
 			continue
 		}
 		note, lines = append(slices.Clip(note), signed[len(l.Receipt):]...), lines+1
@@ -143,7 +149,7 @@ func (k *Keeper) ask(ctx context.Context, w *protocol.Client, l store.Log) ([]by
 	for range 2 { // the first answer may tell the size that it knows
 		r := protocol.Request{Old: k.told[id], Checkpoint: l.Receipt}
 		if r.Old > l.Size {
-			return nil, fmt.Errorf("witness %s knows size %d of this log, the store holds %d: the store is older than what was shown outside (a backup was put back, or the log is another)", w.By.Name, r.Old, l.Size)
+			return nil, k.older(ctx, w, l, r.Old)
 		}
 		var err error
 		if r.Proof, err = k.consistency(ctx, l, r.Old); err != nil {
@@ -156,11 +162,11 @@ func (k *Keeper) ask(ctx context.Context, w *protocol.Client, l store.Log) ([]by
 			k.told[id] = l.Size
 			return note, nil
 		}
-		conflict, ok := errors.AsType[*protocol.ConflictError](err)
-		if !ok || conflict.Size == r.Old {
-			return nil, err
+		known, ok := errors.AsType[*protocol.ConflictError](err)
+		if !ok || known.Size == r.Old {
+			return nil, against(r.Old, err)
 		}
-		k.told[id] = conflict.Size
+		k.told[id] = known.Size
 	}
 	return nil, fmt.Errorf("witness %s does not settle on a size; is another aggregator using this key?", w.By.Name)
 }

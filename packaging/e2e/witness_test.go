@@ -143,6 +143,17 @@ func TestADishonestAggregatorThatShowsTwoLedgersOrInventsAStationIsNotAnchored(t
 		text := Tail(q.AggregatorLog(), 1<<20)
 		return strings.Contains(text, "witness.council") && regexp.MustCompile(`422|two histories|does not extend|knows size`).MatchString(text)
 	}, func() any { return Tail(q.AggregatorLog(), 3000) })
+	said := map[string]bool{}
+	for _, e := range q.Wait("type:log.forked", 1) { // on the page of everybody who may see it
+		var f struct{ Log, Witness, First, Second string }
+		require.NoError(t, json.Unmarshal(e.Leaf.Data, &f))
+		require.False(t, said[f.Log+f.Witness], "once for each log and witness")
+		said[f.Log+f.Witness] = true
+		for _, note := range []string{f.First, f.Second} { // both of the ledger's own key
+			require.Contains(t, note, f.Log+"\n")
+			require.Contains(t, note, "\n— "+f.Log+" ")
+		}
+	}
 	require.Zero(t, q.witnesses())
 	for _, args := range [][]string{{"--log", invented.Origin}, {"--all"}} {
 		out, _, code := Try(t, programVerify, "--trust", anchored, q.bundleOf(args...))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -15,8 +16,13 @@ import (
 
 // ServeHTTP answers add-checkpoint as C2SP tlog-witness asks: 200 with the line;
 // 400 for what can't be read, 403 unsigned, 404 unknown log, 409 with the size that
-// the witness knows, 422 for a checkpoint that does not extend it.
+// the witness knows, 422 for a checkpoint that does not extend it. Beyond the
+// standard GET ?origin= answers with what Shown returns, 404 for nothing.
 func (w *Witness) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
+	if origin := req.URL.Query().Get("origin"); req.Method == http.MethodGet && origin != "" {
+		w.serveShown(rw, origin)
+		return
+	}
 	if req.Method != http.MethodPost {
 		rw.Header().Set("Allow", http.MethodPost)
 		http.Error(rw, "post a checkpoint here", http.StatusMethodNotAllowed)
@@ -45,6 +51,16 @@ func (w *Witness) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	}
 	rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = rw.Write(line)
+}
+
+func (w *Witness) serveShown(rw http.ResponseWriter, origin string) {
+	note := w.Shown(origin)
+	if note == nil {
+		http.Error(rw, "nothing of this log was cosigned here, or not by this version", http.StatusNotFound)
+		return
+	}
+	rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = rw.Write(note)
 }
 
 func statusOf(err error) int {
@@ -92,6 +108,8 @@ func (c *Client) Add(ctx context.Context, r Request) ([]byte, error) {
 	case http.StatusOK:
 	case http.StatusConflict:
 		return fail(conflictOf(r, body))
+	case http.StatusUnprocessableEntity:
+		return fail(fmt.Errorf("%w: %s", ErrProof, clip(body)))
 	default:
 		return fail(fmt.Errorf("answers %s: %s", resp.Status, clip(body)))
 	}
@@ -101,6 +119,35 @@ func (c *Client) Add(ctx context.Context, r Request) ([]byte, error) {
 	}
 	note := append(bytes.Clone(r.Checkpoint), body...)
 	if _, _, _, err := evidence.VerifyCosigned(note, peek.Origin, []evidence.CosignerKey{c.By}); err != nil {
+		return fail(err)
+	}
+	return note, nil
+}
+
+// Shown asks a witness for the newest checkpoint that it cosigned of a log, as the
+// log's key signed it; one that the keys given did not sign is an error. Only
+// witnesses of this program answer; others leave a conflict without this proof.
+func (c *Client) Shown(ctx context.Context, origin string, keys []evidence.KeyRange) ([]byte, error) {
+	fail := func(err error) ([]byte, error) { return nil, fmt.Errorf("witness %s: %w", c.By.Name, err) }
+	where := strings.TrimSuffix(c.Prefix, "/") + Path + "?" + url.Values{"origin": {origin}}.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
+	if err != nil {
+		return fail(err)
+	}
+	resp, err := c.HTTP.Do(req)
+	if err != nil {
+		return fail(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fail(err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fail(fmt.Errorf("answers %s: %s", resp.Status, clip(body)))
+	}
+	note, err := evidence.Canonical(body, origin, keys)
+	if err != nil {
 		return fail(err)
 	}
 	return note, nil

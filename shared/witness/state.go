@@ -62,21 +62,64 @@ type Witness struct {
 	opts Options
 
 	mu    sync.Mutex
-	state map[string]evidence.Checkpoint // newest cosigned, by origin
+	state map[string]seen // newest cosigned, by origin
+}
+
+// seen is the newest checkpoint that was cosigned of a log, with the line by which
+// the log's key signed it: should the log ever show another history, these two
+// signatures are the proof.
+type seen struct {
+	evidence.Checkpoint
+	line []byte // nil where a state of version 1 has none
+}
+
+// note is the signed checkpoint, nil without its line.
+func (s seen) note() []byte {
+	if len(s.line) == 0 {
+		return nil
+	}
+	return slices.Concat(s.Body(), []byte("\n"), s.line)
+}
+
+// parseSeen reads one entry of the state: three lines, and the line that signed them.
+func parseSeen(text []byte) (seen, error) {
+	end := 0
+	for range 3 {
+		n := bytes.IndexByte(text[end:], '\n')
+		if n < 0 {
+			break
+		}
+		end += n + 1
+	}
+	c, err := evidence.ParseCheckpoint(text[:end])
+	if err != nil {
+		return seen{}, err
+	}
+	s := seen{Checkpoint: c, line: bytes.Clone(text[end:])}
+	if note := s.note(); note != nil {
+		if _, err := evidence.PeekCheckpoint(note); err != nil {
+			return seen{}, err
+		}
+	}
+	return s, nil
 }
 
 // maxLogs bounds the logs that a witness remembers.
 const maxLogs = 10_000
 
-// stateHeader begins the state, so that an empty file is not taken for one.
-const stateHeader = "linewatch-witness-state@v1\n\n"
+// stateHeader begins the state, so that an empty file is not taken for one. Version
+// 1 had no signature lines.
+const (
+	stateHeader  = "linewatch-witness-state@v2\n\n"
+	stateHeader1 = "linewatch-witness-state@v1\n\n"
+)
 
 // New opens the state of a witness; a file that is not there is begun.
 func New(o Options) (*Witness, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	w := &Witness{opts: o, state: map[string]evidence.Checkpoint{}}
+	w := &Witness{opts: o, state: map[string]seen{}}
 	text, err := os.ReadFile(o.File)
 	if errors.Is(err, fs.ErrNotExist) {
 		return w, w.write(w.state)
@@ -85,6 +128,9 @@ func New(o Options) (*Witness, error) {
 		return nil, fmt.Errorf("witness: %w", err)
 	}
 	rest, ok := bytes.CutPrefix(text, []byte(stateHeader))
+	if !ok {
+		rest, ok = bytes.CutPrefix(text, []byte(stateHeader1))
+	}
 	damaged := func(err error) error {
 		return fmt.Errorf("witness: state %s is damaged (%w); a witness without its memory must not go on under its key", o.File, err)
 	}
@@ -93,7 +139,7 @@ func New(o Options) (*Witness, error) {
 	}
 	for len(rest) > 0 {
 		part, after, ok := bytes.Cut(rest, []byte("\n\n"))
-		c, err := evidence.ParseCheckpoint(append(bytes.Clone(part), '\n'))
+		c, err := parseSeen(append(bytes.Clone(part), '\n'))
 		if err != nil || !ok {
 			return nil, damaged(errors.Join(err, errors.New("a checkpoint")))
 		}
@@ -144,10 +190,14 @@ func (w *Witness) Add(r Request) ([]byte, error) {
 	case c.Size == known.Size && c.Root != known.Root:
 		return nil, &ConflictError{Size: known.Size, Fork: true}
 	}
+	signed, err := evidence.Canonical(r.Checkpoint, c.Origin, keys)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnsigned, err)
+	}
 	if err := evidence.VerifyConsistency(known.Size, c.Size, known.Root, c.Root, r.Proof); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrProof, err)
 	}
-	if err := w.remember(c); err != nil {
+	if err := w.remember(seen{c, signed[len(c.Body())+1:]}); err != nil {
 		return nil, err
 	}
 	return w.line(c, r.Checkpoint)
@@ -164,7 +214,7 @@ func (w *Witness) line(c evidence.Checkpoint, note []byte) ([]byte, error) {
 
 // remember writes the state with this checkpoint in it, synced, and only then
 // believes it itself.
-func (w *Witness) remember(c evidence.Checkpoint) error {
+func (w *Witness) remember(c seen) error {
 	if _, known := w.state[c.Origin]; !known && len(w.state) >= maxLogs {
 		return fmt.Errorf("witness: follows %d logs already", maxLogs)
 	}
@@ -178,10 +228,10 @@ func (w *Witness) remember(c evidence.Checkpoint) error {
 }
 
 // write puts the state on disk, whole or not at all.
-func (w *Witness) write(state map[string]evidence.Checkpoint) error {
+func (w *Witness) write(state map[string]seen) error {
 	text := []byte(stateHeader)
 	for _, origin := range slices.SortedFunc(maps.Keys(state), strings.Compare) {
-		text = append(append(text, state[origin].Body()...), '\n')
+		text = append(append(append(text, state[origin].Body()...), state[origin].line...), '\n')
 	}
 	if err := durable.WriteFile(w.opts.File, text, 0o600); err != nil {
 		return fmt.Errorf("witness: state: %w", err)
@@ -194,8 +244,16 @@ func (w *Witness) write(state map[string]evidence.Checkpoint) error {
 func (w *Witness) Newest(origin string) (c evidence.Checkpoint, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	c, ok = w.state[origin]
-	return c, ok
+	s, ok := w.state[origin]
+	return s.Checkpoint, ok
+}
+
+// Shown returns the newest checkpoint that the witness cosigned of a log, as the
+// log's key signed it; nil for none.
+func (w *Witness) Shown(origin string) []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state[origin].note()
 }
 
 // Ledgers returns Options.Keys for a witness that follows all logs of the

@@ -144,6 +144,27 @@ func TestAWitnessWithADamagedOrUnwritableMemoryDoesNotCosign(t *testing.T) {
 	require.NoError(t, witness.Fresh(keyFile, file))
 }
 
+func TestAWitnessRemembersTheSignatureAndReadsAStateWithoutThem(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "state")
+	h := newHistory(t, "a", 9)
+	_, err := open(t, file).Add(h.request(0, 5))
+	require.NoError(t, err)
+	w := open(t, file)
+	require.Equal(t, h.note(5, "ledger"), w.Shown(origin))
+	require.Nil(t, w.Shown("another"))
+	c, ok := w.Newest(origin)
+	require.True(t, ok)
+	require.NoError(t, os.WriteFile(file, append([]byte("linewatch-witness-state@v1\n\n"), append(c.Body(), '\n')...), 0o600))
+	w = open(t, file)
+	require.Nil(t, w.Shown(origin), "version 1 had none")
+	old, ok := w.Newest(origin)
+	require.True(t, ok)
+	require.Equal(t, c, old)
+	_, err = w.Add(h.request(5, 9))
+	require.NoError(t, err)
+	require.Equal(t, h.note(9, "ledger"), open(t, file).Shown(origin))
+}
+
 func TestTheAnswersOverHTTPAreThoseOfTheStandard(t *testing.T) {
 	w, h, other := open(t, filepath.Join(t.TempDir(), "state")), newHistory(t, "a", 40), newHistory(t, "b", 40)
 	srv := httptest.NewServer(http.StripPrefix("/w", w))
@@ -186,6 +207,13 @@ func TestTheAnswersOverHTTPAreThoseOfTheStandard(t *testing.T) {
 	require.NoError(t, err)
 	resp.Body.Close()
 	require.Equal(t, 405, resp.StatusCode)
+	shown, err := c.Shown(t.Context(), origin, follows(origin))
+	require.NoError(t, err)
+	require.Equal(t, h.note(7, "ledger"), shown, "what it confirmed, signed by the log")
+	_, err = c.Shown(t.Context(), origin, []evidence.KeyRange{{Key: public("other")}})
+	require.Error(t, err, "not by a key of the log")
+	_, err = c.Shown(t.Context(), strings.Replace(origin, "agg-1", "agg-2", 1), follows(origin))
+	require.ErrorContains(t, err, "404")
 	stranger := &witness.Client{HTTP: srv.Client(), Prefix: srv.URL + "/w", By: evidence.CosignerKey{Name: "w1", Key: public("other")}}
 	_, err = stranger.Add(t.Context(), h.request(7, 9))
 	require.ErrorIs(t, err, evidence.ErrCosignature, "an answer that is not that witness's")
