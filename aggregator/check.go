@@ -10,6 +10,7 @@ import (
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/aggregator/verify"
 	"github.com/linewatch/linewatch/aggregator/web"
+	"github.com/linewatch/linewatch/shared/seal"
 )
 
 // Report is what check found.
@@ -87,6 +88,10 @@ func (a *Aggregator) Verify(ctx context.Context, o VerifyOptions) (verify.Report
 	v := verify.Options{
 		Store: a.Store, Cosigners: a.cosigners(true), Ledger: a.ledgerPublic(), Until: a.revokedAt(),
 		Project: project.Project, Progress: o.Progress, State: o.State,
+		Destroyed: func() seal.Destroyed {
+			list, _ := a.Vault.List()
+			return list
+		},
 	}
 	if o.EvidenceOnly {
 		v.Project = nil

@@ -221,6 +221,9 @@ func (b *batch) grow(j *job, w *working, cp evidence.Checkpoint, note []byte) er
 	if err := b.append(a, j, w, next, note); err != nil {
 		return err
 	}
+	if err := b.lostKeys(j); err != nil {
+		return err
+	}
 	return b.keyChange(j, w)
 }
 

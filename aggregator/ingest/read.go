@@ -34,6 +34,7 @@ type job struct {
 	opened   *uint64           // copies that a log.opened leaf announces
 	keys     map[string][]byte // wrapped data keys that came along and that the leaves name
 	ids      []string          // of all data keys that the leaves name
+	lost     []string          // of those that the station has no more, and nobody has
 	station  string            // of the author, where it is the sender
 	foreign  string            // a station of its leaves that is outside of its scope
 	received time.Time

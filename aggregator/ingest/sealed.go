@@ -8,6 +8,9 @@ import (
 	"github.com/linewatch/linewatch/shared/seal"
 )
 
+// lostPerEvent bounds the data keys that one event names: 500 are half a leaf.
+const lostPerEvent = 500
+
 // named collects the ids of the data keys that the leaves name. A blob that does
 // not hash to its id is as good as none: a relay can't swap keys. What no leaf
 // names is not taken either.
@@ -30,10 +33,11 @@ func (j *job) named() {
 
 // keysWanted are the ids of data keys that the leaves name and that nobody ever
 // brought: the segment has to wait for them. Not asked for are keys that were
-// destroyed and those that the station declares lost; what these sealed stays
-// unreadable, which is reported.
+// destroyed and those that the station declares lost, which j.lost has then; what
+// these sealed stays unreadable.
 func (b *batch) keysWanted(j *job) ([]string, error) {
 	var ask []string
+	j.lost = nil
 	for _, id := range j.ids {
 		if j.keys[id] == nil && !b.keys[id] && !b.s.known.has(j.log, id) {
 			ask = append(ask, id)
@@ -46,24 +50,39 @@ func (b *batch) keysWanted(j *job) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ingest: data keys of log %s: %w", j.log, err)
 	}
-	var lost []string
 	missing = slices.DeleteFunc(missing, func(id string) bool {
 		if !slices.Contains(j.seg.Lost, id) {
 			return false
 		}
-		lost = append(lost, id)
+		j.lost = append(j.lost, id)
 		return true
 	})
-	if len(missing) > 0 {
-		return missing, nil
-	}
-	for _, id := range lost {
-		b.reports = append(b.reports, report{
-			key:    reportKey{event.TypeIngestQuarantined, j.seg.Origin, "data key lost: what it sealed stays unreadable"},
-			detail: "key " + id, agent: j.author, sample: sampleOf([]byte(j.seg.Checkpoint)),
+	return missing, nil
+}
+
+// lostKeys names in the ledger, in the same transaction, the data keys that a
+// station declared lost: by it verify tells a key that never came from one that
+// was taken away. Each is named once, until the program starts anew.
+func (b *batch) lostKeys(j *job) error {
+	for ids := range slices.Chunk(j.lost, lostPerEvent) {
+		list := make([]any, len(ids))
+		for i, id := range ids {
+			list[i] = id
+		}
+		detail := "key " + ids[0]
+		if len(ids) > 1 {
+			detail += fmt.Sprintf(" and %d more", len(ids)-1)
+		}
+		obj, err := event.Object(map[string]any{
+			"source": "ingest", "item": j.seg.Origin, "reason": "data key lost: what it sealed stays unreadable",
+			"count": int64(len(ids)), "keys": list, "detail": detail, "agentId": j.author, "sampleHash": sampleOf([]byte(j.seg.Checkpoint)),
 		})
+		if err != nil {
+			return fmt.Errorf("ingest: lost data keys of log %s: %w", j.log, err)
+		}
+		b.events = append(b.events, event.Event{Type: event.TypeIngestQuarantined, Data: obj})
 	}
-	return nil, nil
+	return nil
 }
 
 // takeKeys remembers that the transaction stores the keys of a job.

@@ -152,6 +152,7 @@ func (s *Service) adopt(b *batch, jobs []*job) {
 			// Always the newest receipt, whatever this segment's own size.
 			j.result.Size, j.result.Root, j.result.Receipt = w.Size, rootOf(&w.Log), string(w.Receipt)
 			s.known.add(j.log, j.keys)
+			s.known.lost(j.log, j.lost)
 		}
 		s.count(j)
 	}

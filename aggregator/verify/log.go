@@ -11,6 +11,7 @@ import (
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
+	"github.com/linewatch/linewatch/shared/seal"
 	"github.com/linewatch/linewatch/shared/wire"
 )
 
@@ -156,6 +157,7 @@ func (w *walk) leaves(r *reading, seg store.StoredSegment) error {
 	if err := w.readRows(r, seg); err != nil {
 		return err
 	}
+	var named []naming
 	for i, leaf := range leaves {
 		index, hash := seg.First+uint64(i), evidence.LeafHash(leaf)
 		if i < len(stored) && stored[i] != hash {
@@ -168,8 +170,12 @@ func (w *walk) leaves(r *reading, seg store.StoredSegment) error {
 		if err := w.leaf(r, seg, index, leaf); err != nil {
 			return err
 		}
+		if ids := seal.KeyIDs(leaf); len(ids) > 0 {
+			slices.Sort(ids)
+			named = append(named, naming{index, ids})
+		}
 	}
-	return nil
+	return w.dataKeys(r, named)
 }
 
 // leaf reads the few leaves that say something of keys and roots, and compares

@@ -132,6 +132,8 @@ func (r Report) since(base Report) Report {
 	r.Logs, r.Segments, r.Leaves, r.Lost = r.Logs-base.Logs, r.Segments-base.Segments, r.Leaves-base.Leaves, r.Lost-base.Lost
 	r.DroppedLeaves, r.Roots, r.More = r.DroppedLeaves-base.DroppedLeaves, 0, r.More-base.More
 	r.Findings, r.Dropped = r.Findings[len(base.Findings):], r.Dropped[len(base.Dropped):]
+	r.SealedLeaves, r.ErasedLeaves = r.SealedLeaves-base.SealedLeaves, r.ErasedLeaves-base.ErasedLeaves
+	r.KeyLostLeaves, r.KeyMissingLeaves = r.KeyLostLeaves-base.KeyLostLeaves, r.KeyMissingLeaves-base.KeyMissingLeaves
 	r.Forked = nil // a log says it itself
 	return r
 }
@@ -141,6 +143,8 @@ func (r Report) since(base Report) Report {
 func (r Report) plus(s Report) Report {
 	r.Segments, r.Leaves, r.Lost = r.Segments+s.Segments, r.Leaves+s.Leaves, r.Lost+s.Lost
 	r.DroppedLeaves, r.More = r.DroppedLeaves+s.DroppedLeaves, r.More+s.More
+	r.SealedLeaves, r.ErasedLeaves = r.SealedLeaves+s.SealedLeaves, r.ErasedLeaves+s.ErasedLeaves
+	r.KeyLostLeaves, r.KeyMissingLeaves = r.KeyLostLeaves+s.KeyLostLeaves, r.KeyMissingLeaves+s.KeyMissingLeaves
 	r.Findings, r.Dropped = append(r.Findings, s.Findings...), append(r.Dropped, s.Dropped...)
 	return r
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
+	"github.com/linewatch/linewatch/shared/seal"
 )
 
 // maxFindings bounds a report; what comes beyond is only counted.
@@ -34,6 +35,7 @@ type Store interface {
 	Rows(ctx context.Context, log string, from, to uint64) ([]store.Row, error)
 	EventAt(ctx context.Context, log string, index uint64) (store.Row, error)
 	Feed(ctx context.Context, after string, limit int) (store.FeedPage, error)
+	WrappedKeys(ctx context.Context, ids []string) (map[string][]byte, error)
 }
 
 // Options says what is trusted and how far to look. Store is required.
@@ -49,6 +51,9 @@ type Options struct {
 	// Project checks each row of the read model against its leaf, and that there
 	// are no other rows, when set (slow).
 	Project store.Projector
+	// Destroyed returns the newest signed list of destroyed data keys, which counts
+	// and not what the store says of them; nil: none was destroyed.
+	Destroyed func() seal.Destroyed
 	// State is a file that holds how far the walk came; a walk that finds it goes on
 	// from there, and removes it at its end. "" does without.
 	State string
@@ -72,6 +77,13 @@ type Report struct {
 	// DroppedLeaves are gone in the open: Dropped says by which tombstones.
 	DroppedLeaves uint64    `json:"dropped_leaves"`
 	Dropped       []Dropped `json:"dropped,omitempty"`
+	// SealedLeaves name wrapped data keys of sealed fields. Of them ErasedLeaves name
+	// one on the signed list of destroyed keys, KeyLostLeaves one that their station
+	// declared lost, KeyMissingLeaves one that ought to be there: a finding.
+	SealedLeaves     uint64 `json:"sealed_leaves"`
+	ErasedLeaves     uint64 `json:"erased_leaves"`
+	KeyLostLeaves    uint64 `json:"key_lost_leaves"`
+	KeyMissingLeaves uint64 `json:"key_missing_leaves"`
 	// Resumed: a part was checked by an earlier call with the same state.
 	Resumed  bool      `json:"resumed,omitempty"`
 	Roots    uint64    `json:"roots"` // log.roots lists
@@ -96,8 +108,10 @@ type walk struct {
 	witnessed  map[string]map[uint64]witness // by origin and size
 	rooted     map[string][]rooted           // by ledger log: its log.roots leaves
 	begun      []begun
-	rows       map[string]uint64 // of the read model that leaves have shown, by log id
-	tombs      map[string][]tomb // by origin of the log that they speak of
+	rows       map[string]uint64          // of the read model that leaves have shown, by log id
+	tombs      map[string][]tomb          // by origin of the log that they speak of
+	lost       map[string]map[string]bool // data keys declared lost, by origin
+	keysKnown  map[string]bool            // data keys that are stored
 
 	state   state
 	resumed bool
@@ -134,6 +148,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	w := &walk{
 		o: o, ctx: ctx, enrolled: map[string][]ed25519.PublicKey{}, registered: map[string]ed25519.PublicKey{},
 		witnessed: map[string]map[uint64]witness{}, rooted: map[string][]rooted{}, rows: map[string]uint64{}, tombs: map[string][]tomb{},
+		lost: map[string]map[string]bool{}, keysKnown: map[string]bool{},
 	}
 	w.rep.Anchored, w.rep.Findings = len(o.Ledger) > 0, []Finding{}
 	for _, lg := range logs {
@@ -277,6 +292,8 @@ func (w *walk) ledgerLeaf(lg store.Log, index uint64, typ string, data []byte) {
 		}
 	case event.TypeRetentionPurged:
 		w.purged(lg, index, data)
+	case event.TypeIngestQuarantined:
+		w.lostKeys(data)
 	case event.TypeLogRoots:
 		var d struct{ Root string }
 		if json.Unmarshal(data, &d) != nil {

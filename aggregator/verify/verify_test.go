@@ -30,6 +30,15 @@ type tampered struct {
 	list    func(*store.RootList) bool
 	row     func(*store.Row)
 	feed    func([]store.Row) []store.Row
+	keys    func(map[string][]byte)
+}
+
+func (s tampered) WrappedKeys(ctx context.Context, ids []string) (map[string][]byte, error) {
+	blobs, err := s.Store.WrappedKeys(ctx, ids)
+	if s.keys != nil {
+		s.keys(blobs)
+	}
+	return blobs, err
 }
 
 func (s tampered) Feed(ctx context.Context, after string, limit int) (store.FeedPage, error) {

@@ -19,9 +19,10 @@ func (a *app) verifyCommand() *cobra.Command {
 		Use: "verify", Short: "Walk the whole store and check every segment, signature, receipt and root", Args: cobra.NoArgs,
 		Long: `verify walks the whole store: every segment is hashed again, every checkpoint and
 receipt opened under the keys that may sign it, every log compared with the roots in
-the ledger, and every row of the events table with its leaf. It only reads, and the
-aggregator may run meanwhile. Progress, the rate and the time left stand on the
-terminal.
+the ledger, and every row of the events table with its leaf. Of sealed fields it asks
+for the wrapped data keys: one that is not there, was not destroyed by the signed list
+and not declared lost by its station was taken away. It only reads, and the aggregator
+may run meanwhile. Progress, the rate and the time left stand on the terminal.
 
 With --state FILE a walk that was cut off goes on where it stood; what was checked
 before is taken as it was then. The file is removed at the end.
@@ -55,6 +56,10 @@ Exit code 0: everything agrees. 1: something was found, each on a line FOUND.`,
 
 func printReport(w io.Writer, r verify.Report) {
 	fmt.Fprintf(w, "%d logs, %d segments, %d leaves, %d more in declared holes, %d dropped, %d lists of roots\n", r.Logs, r.Segments, r.Leaves, r.Lost, r.DroppedLeaves, r.Roots)
+	if r.SealedLeaves > 0 {
+		fmt.Fprintf(w, "%d leaves with sealed fields: of %d a key was destroyed, of %d it was lost on the station, of %d it is missing\n",
+			r.SealedLeaves, r.ErasedLeaves, r.KeyLostLeaves, r.KeyMissingLeaves)
+	}
 	if r.Resumed {
 		fmt.Fprintln(w, "a part of it was checked by an earlier, interrupted walk")
 	}
