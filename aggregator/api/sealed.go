@@ -150,33 +150,3 @@ func sealedLabel(list []string) string {
 	}
 	return b.String()
 }
-
-// clean is a search text for the ledger: a clear name in user:NAME becomes a
-// pseudonym, for no name enters a leaf.
-func (s *Server) clean(ctx context.Context, text string) string {
-	q, err := query.Parse(text, time.Now())
-	if err != nil || s.Pseudonym == nil {
-		return text
-	}
-	named := false
-	for i, t := range q.Terms {
-		if t.Field != query.User || !slices.ContainsFunc(t.Values, isName) {
-			continue
-		}
-		named = true
-		values := slices.Clone(t.Values)
-		for j, v := range values {
-			if isName(v) {
-				values[j] = s.Pseudonym(ctx, v)
-			}
-			if values[j] == "" {
-				values[j] = "removed"
-			}
-		}
-		q.Terms[i].Values = values
-	}
-	if !named {
-		return text
-	}
-	return q.String()
-}

@@ -159,6 +159,14 @@ func TestNoPlaintextOfAPolicyFieldIsAnywhere(t *testing.T) {
 			}
 			for _, api := range []*API{security, p.API} { // what people look for is recorded
 				api.Count("user:" + secretWords[0])
+				for _, q := range []string{
+					secretWords[0], `"` + secretWords[2] + `" -` + secretWords[1], "data.device:" + secretWords[1], `data.session.password:"` + secretWords[2] + `",x`,
+					"severity:" + secretWords[0],
+				} {
+					for _, path := range []string{"/api/v1/events?limit=500&", "/api/v1/events?", "/api/v1/events/histogram?"} {
+						_ = api.Get(path+url.Values{"q": {q}}.Encode(), &struct{}{})
+					}
+				}
 				_ = api.Get("/api/v1/events?"+url.Values{"sealed": {"event_data.device:" + secretWords[1]}}.Encode(), &struct{}{})
 				_ = api.Get("/api/v1/events?"+url.Values{"q": {"user:" + secretWords[0] + " nofield:("}}.Encode(), &struct{}{})
 			}
