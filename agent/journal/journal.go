@@ -89,6 +89,9 @@ type Leaf struct {
 // Outcome says what of an Append was not written: refused by the quota and counted.
 type Outcome struct {
 	Refused map[event.Class]uint64 // nil for none
+	// Taken are the leaves, from the first on, that are durable or refused: all of
+	// them without an error. With one the rest alone is to be handed over again.
+	Taken int
 }
 
 // LogInfo is the head of one log.

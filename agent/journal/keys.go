@@ -20,13 +20,36 @@ import (
 // travel in the segment's header.
 const maxKeys = 256
 
-// leafKeys are the ids that leaves name, as their Append said.
-func leafKeys(leaves []Leaf) int {
-	n := 0
+// keySet is a set of different data keys; nil is the empty one.
+type keySet map[string]bool
+
+// with returns how many keys the set would have with those that leaves name, as
+// their Append said.
+func (s keySet) with(leaves ...Leaf) int {
+	var more keySet
 	for _, l := range leaves {
-		n += len(l.Keys)
+		for _, k := range l.Keys {
+			if !s[k.ID] && !more[k.ID] {
+				if more == nil {
+					more = keySet{}
+				}
+				more[k.ID] = true
+			}
+		}
 	}
-	return n
+	return len(s) + len(more)
+}
+
+// add takes the keys of leaves into the set.
+func (s *keySet) add(leaves ...Leaf) {
+	for _, l := range leaves {
+		for _, k := range l.Keys {
+			if *s == nil {
+				*s = keySet{}
+			}
+			(*s)[k.ID] = true
+		}
+	}
 }
 
 // addKeys takes the data keys of a leaf into the batch.

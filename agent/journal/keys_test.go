@@ -133,6 +133,52 @@ func TestManyPeopleAtOnceBecomeSegmentsWithHeadersThatCanBeSent(t *testing.T) {
 	require.GreaterOrEqual(t, len(leaves), 700)
 }
 
+// commitCount is the number of transactions so far.
+func commitCount(j *Journal) uint64 {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	return j.commits
+}
+
+// What one message or notification causes must not be cut in two by a crash.
+func TestManyEventsOfFewPeopleAreOneTransaction(t *testing.T) {
+	j := open(t, options(t, func(o *Options) { o.MaxFile = 16 << 20 }))
+	keys := newKeys(t, 200)
+	batch := make([]Leaf, 4000)
+	for i := range batch {
+		batch[i] = sealedLeaf(t, i, keys[i%200])
+	}
+	mustAppend(t, j, batch[:1]) // opens the log
+	before := commitCount(j)
+	mustAppend(t, j, batch)
+	require.Equal(t, before+1, commitCount(j))
+	_, lost := send(t, j, logOf(t, j, event.Security).ID)
+	require.Empty(t, lost)
+}
+
+func TestAnAppendThatFailsInTheMiddleSaysHowFarItCame(t *testing.T) {
+	j := open(t, options(t, func(o *Options) { o.MaxFile = 16 << 20 }))
+	batch := make([]Leaf, MaxAppendLeaves+2)
+	for i := range batch {
+		batch[i] = Leaf{Class: event.Security, Bytes: fmt.Appendf(nil, `{"n":%d}`, i)}
+	}
+	batch[len(batch)-1].Bytes = nil // can't be written
+	out, err := j.Append(t.Context(), batch, nil)
+	require.Error(t, err)
+	require.Equal(t, MaxAppendLeaves, out.Taken)
+	out, err = j.Append(t.Context(), batch[out.Taken:len(batch)-1], nil)
+	require.NoError(t, err)
+	require.Equal(t, 1, out.Taken)
+	leaves, _ := send(t, j, logOf(t, j, event.Security).ID)
+	seen := map[string]int{}
+	for _, l := range leaves {
+		seen[string(l)]++
+	}
+	for _, l := range batch[:len(batch)-1] {
+		require.Equal(t, 1, seen[string(l.Bytes)])
+	}
+}
+
 func TestASuccessorCarriesTheKeysOfTheLeavesThatItCopies(t *testing.T) {
 	o := options(t)
 	j := open(t, o)

@@ -36,18 +36,19 @@ const checkEvery = 10 * time.Second
 // Append writes leaves and positions in one transaction and returns when it is
 // durable; leaves that the quota refuses are counted in the outcome. Without
 // leaves the positions wait for the next commit, at the latest PositionDelay,
-// unless one is urgent. More than MaxAppendLeaves or MaxAppendBytes becomes several
-// transactions, and the positions go with the last: a source that hands over more at
-// once may see some of it twice after a crash. An error means: not all was taken,
-// hand it over again.
+// unless one is urgent. More than MaxAppendLeaves, MaxAppendBytes or maxKeys
+// different data keys become several transactions, and the positions go with the
+// last: a source that hands over more at once may see some of it twice after a
+// crash (docs/limits.md). An error means: not all was taken, hand over again what
+// Outcome.Taken leaves, with the positions.
 func (j *Journal) Append(ctx context.Context, leaves []Leaf, at []source.Position) (Outcome, error) {
 	var sum Outcome
 	for {
 		n, bytes := 0, 0
-		keys := 0
+		var keys keySet
 		for n < len(leaves) && n < MaxAppendLeaves {
 			size := len(leaves[n].Bytes)
-			if keys += len(leaves[n].Keys); keys > maxKeys && n > 0 {
+			if n > 0 && keys.with(leaves[n]) > maxKeys {
 				break
 			}
 			if size == 0 || size > event.MaxLeaf || !leaves[n].Class.Valid() {
@@ -56,6 +57,7 @@ func (j *Journal) Append(ctx context.Context, leaves []Leaf, at []source.Positio
 			if bytes+size+2 > MaxAppendBytes {
 				break
 			}
+			keys.add(leaves[n])
 			bytes, n = bytes+size+2, n+1
 		}
 		r := &request{leaves: leaves[:n], bytes: bytes, done: make(chan result, 1)}
@@ -70,6 +72,7 @@ func (j *Journal) Append(ctx context.Context, leaves []Leaf, at []source.Positio
 		if err != nil {
 			return sum, err
 		}
+		sum.Taken += n
 		for class, count := range out.Refused {
 			if sum.Refused == nil {
 				sum.Refused = map[event.Class]uint64{}
@@ -161,7 +164,9 @@ func (j *Journal) serve(r *request) {
 		}
 	}
 	batch := []*request{r}
-	leaves, bytes, keys := len(r.leaves), r.bytes, leafKeys(r.leaves)
+	leaves, bytes := len(r.leaves), r.bytes
+	var keys keySet
+	keys.add(r.leaves...)
 	for {
 		var next *request
 		select {
@@ -172,17 +177,18 @@ func (j *Journal) serve(r *request) {
 			j.commitRequests(batch)
 			return
 		}
-		full := leaves+len(next.leaves) > MaxCommitLeaves || bytes+next.bytes > MaxCommitBytes || keys+leafKeys(next.leaves) > maxKeys
+		full := leaves+len(next.leaves) > MaxCommitLeaves || bytes+next.bytes > MaxCommitBytes || keys.with(next.leaves...) > maxKeys
 		if next.op != nil || full {
 			j.commitRequests(batch)
-			batch, leaves, bytes, keys = nil, 0, 0, 0
+			batch, leaves, bytes, keys = nil, 0, 0, nil
 		}
 		if next.op != nil {
 			next.done <- result{err: next.op()}
 			return
 		}
 		batch = append(batch, next)
-		leaves, bytes, keys = leaves+len(next.leaves), bytes+next.bytes, keys+leafKeys(next.leaves)
+		leaves, bytes = leaves+len(next.leaves), bytes+next.bytes
+		keys.add(next.leaves...)
 	}
 }
 

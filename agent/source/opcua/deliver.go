@@ -2,6 +2,7 @@ package opcua
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 	"sync"
@@ -17,8 +18,12 @@ const (
 	// maxHeld notifications wait in memory; then publishing pauses and the server
 	// keeps the values in its queues.
 	maxHeld = 32
-	// maxBatch readings go into one Take when several notifications wait.
+	// maxBatch readings go into one Take when several notifications wait, and no
+	// notification of more is asked for.
 	maxBatch = 2000
+	// maxBatchBytes of values join in one Take: below the journal's 4 MiB per commit,
+	// so that values and position are one transaction.
+	maxBatchBytes = 3 << 20
 	// maxUnacknowledged notifications without an event are taken before their
 	// position is made durable and they are acknowledged; servers keep at least
 	// twice the number of publish requests for a Republish.
@@ -48,6 +53,7 @@ type deliverer struct {
 	src     *Source
 	in      chan delivery
 	drained chan struct{} // capacity 1: something was taken
+	held    *delivery     // did not fit into the batch before; only run
 
 	mu   sync.Mutex
 	acks []*ua.SubscriptionAcknowledgement
@@ -96,7 +102,8 @@ func (d *deliverer) run(ctx context.Context, sink source.Sink) {
 		select {
 		case <-ctx.Done():
 			return
-		case first := <-d.in:
+		case first := <-d.next():
+			d.held = nil
 			batch = d.collect(first)
 			if len(waiting) == 0 {
 				timer.Reset(acknowledgeAfter)
@@ -124,14 +131,30 @@ func (d *deliverer) run(ctx context.Context, sink source.Sink) {
 	}
 }
 
-// collect joins what else waits, so that a slow sink gets larger batches.
+// next is where the next notification comes from: the one that is held, before
+// those that wait.
+func (d *deliverer) next() <-chan delivery {
+	if d.held == nil {
+		return d.in
+	}
+	one := make(chan delivery, 1)
+	one <- *d.held
+	return one
+}
+
+// collect joins what else waits, so that a slow sink gets larger batches. What
+// would make the batch larger than one transaction of the journal is held.
 func (d *deliverer) collect(first delivery) delivery {
 	batch := first
 	batch.set, batch.drop = map[string][]byte{}, nil
 	batch.positions(first)
-	for len(batch.readings) < maxBatch {
+	for size := batch.bytes(); len(batch.readings) < maxBatch; {
 		select {
 		case next := <-d.in:
+			if size += next.bytes(); len(batch.readings)+len(next.readings) > maxBatch || size > maxBatchBytes {
+				d.held = &next
+				return batch
+			}
 			batch.readings = append(batch.readings, next.readings...)
 			batch.acks = append(batch.acks, next.acks...)
 			batch.commit = batch.commit || next.commit
@@ -141,6 +164,31 @@ func (d *deliverer) collect(first delivery) delivery {
 		}
 	}
 	return batch
+}
+
+// bytes is about what the events of a delivery take.
+func (d *delivery) bytes() int {
+	n := 0
+	for i := range d.readings {
+		n += 500 + weight(d.readings[i].Value) // envelope, salt, times
+	}
+	return n
+}
+
+func weight(v any) int {
+	switch v := v.(type) {
+	case string:
+		return len(v)
+	case json.RawMessage:
+		return len(v)
+	case []any:
+		n := 0
+		for _, one := range v {
+			n += weight(one)
+		}
+		return n
+	}
+	return 16
 }
 
 // positions adds those of a later delivery: what it sets or drops counts.
