@@ -3,6 +3,8 @@ package opcua
 import (
 	"encoding/json"
 	"math"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -100,6 +102,28 @@ func TestValuesComeAsThePipelineTakesThem(t *testing.T) {
 	got, problems = value(ua.MustVariant(unknown))
 	require.Nil(t, got)
 	require.Contains(t, problems[0].Reason, "ns=1;i=99")
+}
+
+func TestAFloatOf32BitsReadsAsItPrints(t *testing.T) {
+	printed := func(x float32) float64 {
+		v, err := strconv.ParseFloat(strconv.FormatFloat(float64(x), 'g', -1, 32), 64)
+		require.NoError(t, err)
+		return v
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range 200_000 {
+		x := math.Float32frombits(rng.Uint32())
+		if i%2 == 0 { // as sensors give them
+			x = float32(math.Round(rng.NormFloat64()*1e5) / []float64{1, 10, 100, 1000, 10000}[i%5])
+		}
+		if x != x || x-x != 0 {
+			continue
+		}
+		require.Equal(t, printed(x), shortest(x), "%g", x)
+	}
+	for _, x := range []float32{0, 41.3, -0.1, 1 << 24, 1<<24 + 2, math.MaxFloat32, math.SmallestNonzeroFloat32, 16777215, 8388607.5, 0.0004, 0.00049} {
+		require.Equal(t, printed(x), shortest(x), "%g", x)
+	}
 }
 
 func TestTextsOfBits(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,8 +66,11 @@ func (e *engine) read(ctx context.Context, sub *subscription, msg *ua.Notificati
 		sub.last = t.newest
 	}
 	maps.Copy(t.set, sub.position())
+	if len(gaps) > 0 {
+		t.readings = append(gaps, t.readings...)
+	}
 	d := delivery{
-		readings: append(gaps, t.readings...), set: t.set, drop: t.drop, commit: sub.group.events || t.occurred,
+		readings: t.readings, set: t.set, drop: t.drop, commit: sub.group.events || t.occurred,
 		acks: []*ua.SubscriptionAcknowledgement{{SubscriptionID: sub.id, SequenceNumber: msg.SequenceNumber}},
 	}
 	sub.restarted = false
@@ -94,6 +98,7 @@ type taking struct {
 }
 
 func (t *taking) changes(n *ua.DataChangeNotification) {
+	t.readings = slices.Grow(t.readings, len(n.MonitoredItems))
 	for _, change := range n.MonitoredItems {
 		if change == nil || change.Value == nil {
 			continue
@@ -109,11 +114,6 @@ func (t *taking) changes(n *ua.DataChangeNotification) {
 
 func (t *taking) change(it *item, v *ua.DataValue) {
 	code := v.Status
-	r := source.Reading{
-		Point: it.point, Fields: it.node.fields, ServerTime: v.ServerTimestamp, SourceTime: v.SourceTimestamp,
-		ReceivedAt: t.at, Seq: uint64(t.msg.SequenceNumber),
-	}
-	r.Value, r.Problems = value(v.Value)
 	at := v.SourceTimestamp
 	if at.IsZero() {
 		at = v.ServerTimestamp
@@ -122,14 +122,17 @@ func (t *taking) change(it *item, v *ua.DataValue) {
 		t.overflowed(it, at)
 		code &^= overflow
 	}
-	r.Quality = uint32(code)
 	// The first values of a new subscription repeat what is current.
 	if t.sub.restarted && !at.IsZero() && !at.After(it.last) && !it.last.IsZero() {
 		t.e.repeated(1)
 		return
 	}
-	r.Dup = t.sub.restarted && !at.IsZero() && !at.After(t.sub.last)
-	t.readings = append(t.readings, r)
+	t.readings = append(t.readings, source.Reading{
+		Point: it.point, Fields: it.node.fields, Quality: uint32(code), ServerTime: v.ServerTimestamp, SourceTime: v.SourceTimestamp,
+		ReceivedAt: t.at, Seq: uint64(t.msg.SequenceNumber), Dup: t.sub.restarted && !at.IsZero() && !at.After(t.sub.last),
+	})
+	r := &t.readings[len(t.readings)-1]
+	r.Value, r.Problems = value(v.Value)
 	if at.IsZero() {
 		return
 	}

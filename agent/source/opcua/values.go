@@ -56,14 +56,22 @@ func (c *converter) any(v any, depth int) any {
 	switch x := v.(type) {
 	case nil:
 		return nil
-	case bool:
-		return x
+	case bool, int64, uint64:
+		return v
 	case string:
 		return c.text(x)
 	case float32:
 		return c.float(shortest(x))
 	case float64:
 		return c.float(x)
+	case int32:
+		return int64(x)
+	case int16:
+		return int64(x)
+	case uint32:
+		return uint64(x)
+	case uint16:
+		return uint64(x)
 	case time.Time:
 		return x.UTC().Format(time.RFC3339Nano)
 	case []byte: // ByteString; an array of Byte is ua.ByteArray
@@ -156,7 +164,17 @@ func (c *converter) float(x float64) any {
 }
 
 // shortest gives the float64 that prints as the float32 does: 41.3, not 41.29999923706055.
+// Most values have few decimals; the least number of them that gives the same
+// float32 is what printing would find, much slower.
 func shortest(x float32) float64 {
+	const exact = 1 << 24 // below it, and with so few decimals, nothing is rounded twice
+	if v := float64(x); v > -exact && v < exact {
+		for _, scale := range [...]float64{1, 10, 100, 1000} {
+			if r := math.Round(v*scale) / scale; float32(r) == x {
+				return r
+			}
+		}
+	}
 	out, err := strconv.ParseFloat(strconv.FormatFloat(float64(x), 'g', -1, 32), 64)
 	if err != nil {
 		return float64(x)

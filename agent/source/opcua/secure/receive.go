@@ -231,6 +231,12 @@ func decodeService(body []byte) (value any, err error) {
 	if empty == nil {
 		return nil, malformed("it is of a type that nobody knows")
 	}
+	switch empty.(type) {
+	case *ua.PublishResponse:
+		return answerOrNone(w.publishResponse())
+	case *ua.RepublishResponse:
+		return answerOrNone(w.republishResponse())
+	}
 	if err := Check(w.left, empty); err != nil {
 		return nil, err
 	}
@@ -239,6 +245,14 @@ func decodeService(body []byte) (value any, err error) {
 		return nil, malformed("%T can't be decoded: %v", empty, err)
 	}
 	return value, nil
+}
+
+// answerOrNone keeps a message that is no use from being taken for an answer.
+func answerOrNone[T ua.Response](res T, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return res, nil
 }
 
 // use takes a new security token into use. The one before stays valid for what the
