@@ -33,6 +33,8 @@ type builder struct {
 	deaf  bool              // an event of a detector is being made
 	heard []detect.Event    // made since the detectors of stations last listened
 	keep  map[string][]byte // states of detectors that belong to the leaves
+
+	people map[personOf]string // the pseudonyms that were made already
 }
 
 // draft is an event in the making, with what must still be decided.

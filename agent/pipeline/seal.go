@@ -47,8 +47,21 @@ func (b *builder) pseudonym(e *event.Event, name string) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	return event.Pseudonym(key, name), true
+	// A shift's few names come again and again, and each costs an HMAC.
+	of := personOf{string(key), name}
+	p, ok := b.people[of]
+	if !ok {
+		p = event.Pseudonym(key, name)
+		if b.people == nil {
+			b.people = map[personOf]string{}
+		}
+		b.people[of] = p
+	}
+	return p, true
 }
+
+// personOf is a name under the key of its plant and year.
+type personOf struct{ key, name string }
 
 // fields applies the field policy to event_data. What the agent says of itself
 // holds no person and no secret.

@@ -58,7 +58,7 @@ func fill(row *store.Row, e *event.Event) {
 	row.Timestamp, row.CollectedAt = micro(e.Timestamp), micro(e.CollectedAt)
 	row.Equipment, row.Signal = e.Equipment, e.Signal
 	row.CorrelationID, row.UserID = e.CorrelationID, e.UserID
-	row.Data, row.Context = e.Data, e.Context
+	row.Data, row.Context, row.Sealed = e.Data, e.Context, e.Sealed
 	row.Problems = append(row.Problems, e.Metadata.Problems...)
 	switch e.Class {
 	case row.Class:

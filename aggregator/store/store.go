@@ -276,8 +276,10 @@ type Row struct {
 	Context       []byte
 	Words         string // text searched by free words: strings of event_data, type, station, equipment, signal
 	Quarantined   bool   // the leaf fails the profile
-	// Blind are the row's entries of the blind index; they are not read back.
-	Blind []Blind
+	// Sealed are the leaf's sealed fields by path, for who makes Blind of them, the
+	// row's entries of the blind index. Neither is read back.
+	Sealed map[string]event.SealedField
+	Blind  []Blind
 }
 
 // EventQuery selects rows. Scope restricts to stations (patterns of the search

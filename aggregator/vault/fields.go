@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -178,22 +179,23 @@ func (v *Vault) Projector(next store.Projector) store.Projector {
 	return func(leaf []byte, at store.LeafAt) (store.Row, bool) {
 		row, ok := next(leaf, at)
 		if ok && !row.Quarantined {
-			row.Blind = v.blind(leaf, row.Data)
+			row.Blind = v.blind(&row)
 		}
 		return row, ok
 	}
 }
 
-// blind are the entries of a leaf. What can't be opened now is not found by its
+// blind are the entries of a row. What can't be opened now is not found by its
 // value; a rebuild of the read model makes up for it.
-func (v *Vault) blind(leaf, data []byte) []store.Blind {
-	ids := seal.KeyIDs(leaf)
-	if len(ids) == 0 {
+func (v *Vault) blind(row *store.Row) []store.Blind {
+	if len(row.Sealed) == 0 {
 		return nil
 	}
-	e, _, err := event.Parse(leaf)
-	if err != nil {
-		return nil
+	var ids []string
+	for _, f := range row.Sealed {
+		if seal.ValidID(f.Key) && !slices.Contains(ids, f.Key) {
+			ids = append(ids, f.Key)
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lookup)
 	defer cancel()
@@ -203,18 +205,18 @@ func (v *Vault) blind(leaf, data []byte) []store.Blind {
 		return nil
 	}
 	var out []store.Blind
-	for path, f := range e.Sealed {
+	for path, f := range row.Sealed {
 		key := keys[f.Key]
 		if key == nil {
 			continue
 		}
-		value, err := key.Open(e.ID, path, f)
+		value, err := key.Open(row.ID, path, f)
 		text, ok := scalar(value)
 		if err != nil || !ok || len(text) > maxIndexed {
 			continue
 		}
 		out = append(out, store.Blind{Token: v.Token(indexPath(path), text), Key: f.Key})
-		if path == seal.UserPath || namesPerson(data, path) {
+		if path == seal.UserPath || namesPerson(row.Data, path) {
 			out = append(out, store.Blind{Token: v.PersonToken(text), Key: f.Key})
 		}
 	}

@@ -14,6 +14,29 @@ func At(object []byte, path []string) (value json.RawMessage, ok bool) {
 	return value, len(path) > 0
 }
 
+// Members calls yield with each key and value of an object inside the profile, in
+// its order, until yield returns false.
+func Members(object []byte, yield func(key string, value json.RawMessage) bool) {
+	s := scanner{b: object, limit: MaxDepth}
+	o, done, err := s.open()
+	for err == nil && !done {
+		key, err := s.key(&o)
+		if err != nil {
+			return
+		}
+		from := s.i
+		if err := s.value(); err != nil {
+			return
+		}
+		if !yield(string(s.name(key)), object[from:s.i:s.i]) {
+			return
+		}
+		if done, err = s.more(&o); err != nil {
+			return
+		}
+	}
+}
+
 // member returns the value of one key of an object.
 func member(object []byte, name string) (json.RawMessage, bool) {
 	s := scanner{b: object, limit: MaxDepth}

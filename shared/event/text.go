@@ -141,10 +141,24 @@ func ValidType(name string) bool {
 // HMAC-SHA-256 over the trimmed, lower-case NFC name. The key belongs to one
 // plant and year.
 func Pseudonym(key []byte, name string) string {
-	folded := norm.NFC.String(cases.Lower(language.Und).String(norm.NFC.String(strings.TrimSpace(name))))
+	folded := strings.TrimSpace(name)
+	if ascii(folded) {
+		folded = strings.ToLower(folded) // what the general form gives, too
+	} else {
+		folded = norm.NFC.String(cases.Lower(language.Und).String(norm.NFC.String(folded)))
+	}
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(folded))
 	return "p-" + hex.EncodeToString(mac.Sum(nil)[:16])
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // Clean makes any text fit the profile: invalid UTF-8 and NUL become U+FFFD. For

@@ -156,6 +156,9 @@ func subjectOf(e *event.Event) string {
 func nameOf(value []byte) (string, bool) {
 	switch c := value[0]; {
 	case c == '"':
+		if bytes.IndexByte(value, '\\') < 0 {
+			return strings.TrimSpace(string(value[1 : len(value)-1])), true
+		}
 		var text string
 		err := json.Unmarshal(value, &text)
 		return strings.TrimSpace(text), err == nil

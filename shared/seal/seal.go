@@ -14,8 +14,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/linewatch/linewatch/shared/event"
 )
@@ -118,23 +120,26 @@ func ValidID(id string) bool {
 	return true
 }
 
-// KeyIDs returns the ids of the data keys that a leaf names, none twice; none for
-// a leaf outside of the profile.
+// KeyIDs returns the ids of the data keys that a leaf inside the profile names, none
+// twice. It is asked for each leaf on its way, so it looks at nothing else of it.
 func KeyIDs(leaf []byte) []string {
 	if !bytes.Contains(leaf, []byte(`"sealed":`)) {
 		return nil
 	}
-	e, _, err := event.Parse(leaf)
-	if err != nil {
+	sealed, ok := event.At(leaf, []string{"sealed"})
+	if !ok {
 		return nil
 	}
 	var ids []string
-	seen := make(map[string]bool, len(e.Sealed))
-	for _, f := range e.Sealed {
-		if ValidID(f.Key) && !seen[f.Key] {
-			seen[f.Key] = true
-			ids = append(ids, f.Key)
+	event.Members(sealed, func(_ string, field json.RawMessage) bool {
+		key, _ := event.At(field, []string{"key"})
+		if len(key) < 2 {
+			return true
 		}
-	}
+		if id := string(key[1 : len(key)-1]); ValidID(id) && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+		return true
+	})
 	return ids
 }
