@@ -32,11 +32,16 @@ func ledgerOf(t testing.TB, name, origin string, k ed25519.PublicKey) (*wiretest
 	agg := wiretest.NewAgent(t, name, "", nil)
 	ledger := agg.Log("security", "")
 	ledger.Origin = "linewatch/_aggregator/hamburg/security/00ff00ff00ff00ff"
-	ledger.Commit(fmt.Appendf(nil, `{"id":"0198a1b2-0000-7000-8000-000000000002","event_type":"log.registered","class":"security","severity":"info",`+
-		`"timestamp":"2026-01-02T03:04:05Z","collected_at":"2026-01-02T03:04:05Z","station":"hamburg","source":{"kind":"aggregator"},`+
-		`"event_data":{"origin":"%s","publicKey":"%s","size":0,"reason":"new","at":"2026-01-02T03:04:05Z","proof":""},"salt":"AAAAAAAAAAAAAAAAAAAAAA=="}`,
-		origin, b64(k)))
+	ledger.Commit(registration("aggregator", origin, k))
 	return agg, ledger
+}
+
+// registration is the leaf log.registered that this kind of source wrote.
+func registration(kind, origin string, k ed25519.PublicKey) []byte {
+	return fmt.Appendf(nil, `{"id":"0198a1b2-0000-7000-8000-000000000002","event_type":"log.registered","class":"security","severity":"info",`+
+		`"timestamp":"2026-01-02T03:04:05Z","collected_at":"2026-01-02T03:04:05Z","station":"hamburg","source":{"kind":"%s"},`+
+		`"event_data":{"origin":"%s","publicKey":"%s","size":0,"reason":"new","at":"2026-01-02T03:04:05Z","proof":""},"salt":"AAAAAAAAAAAAAAAAAAAAAA=="}`,
+		kind, origin, b64(k))
 }
 
 func cosigner(name string) evidence.CosignerKey {

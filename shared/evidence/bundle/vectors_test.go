@@ -128,6 +128,61 @@ func turns(t *testing.T, pins map[string]string, add func(name string, data []by
 	add("a forger names itself in a log of its own, the station is pinned", forged, pins["station"], bundle.NotAnchored)
 }
 
+// registered is the bundle of an event of a log whose ledger has these leaves, each
+// of them shown under the size that it makes; sign says who signs each size.
+func registered(t *testing.T, sign func(size uint64) ed25519.PrivateKey, keys []evidence.KeyRange, leaves ...[]byte) []byte {
+	t.Helper()
+	a, l, _ := station(t)
+	_, ledger := ledgerOf(t, "ledger", l.Origin, a.Public())
+	ledger.Leaves, ledger.Tree = nil, evidence.Range{}
+	p := proofAt(t, l, a.Key, 7)
+	var err error
+	p.Checkpoint, err = evidence.Cosign(p.Checkpoint, "agg-1", key("agg-1"), at)
+	require.NoError(t, err)
+	var basis []evidence.Proof
+	for i, leaf := range leaves {
+		ledger.Commit(leaf)
+		basis = append(basis, proofAt(t, ledger, sign(ledger.Tree.End), uint64(i)))
+	}
+	return build(t, func(w *bundle.Writer) {
+		require.NoError(t, w.Cosigner(cosigner("agg-1")))
+		require.NoError(t, w.Key(l.Origin, evidence.KeyRange{Key: a.Public()}))
+		for _, k := range keys {
+			require.NoError(t, w.Key(ledger.Origin, k))
+		}
+		for _, b := range basis {
+			require.NoError(t, w.Basis(b))
+		}
+		require.NoError(t, w.Proof(p))
+	})
+}
+
+// ledgers are the vectors of what a ledger may say of keys.
+func ledgers(t *testing.T, pin string, add func(name string, data []byte, trust string, verdict bundle.Verdict)) {
+	t.Helper()
+	a, l, _ := station(t)
+	agg, ledger := ledgerOf(t, "ledger", l.Origin, a.Public())
+	heir := key("ledger's heir")
+	always := func(uint64) ed25519.PrivateKey { return agg.Key }
+	one := []evidence.KeyRange{{Key: agg.Public()}}
+	two := []evidence.KeyRange{{Key: agg.Public(), Last: 1}, {Key: heir.Public().(ed25519.PublicKey), After: 1}}
+	change, said := changeLeaf(ledger, heir.Public().(ed25519.PublicKey)), registration("aggregator", l.Origin, a.Public())
+	turned := func(size uint64) ed25519.PrivateKey {
+		if size > 1 {
+			return heir
+		}
+		return agg.Key
+	}
+	add("the ledger changed its key before it registered the log", registered(t, turned, two, change, said), pin, bundle.Anchored)
+	add("the ledger's old key registers the log after the change", registered(t, always, two, change, said), pin, bundle.Bad)
+	add("the ledger's old key goes on, and the bundle brings no key of it", registered(t, always, nil, change, said), pin, bundle.Bad)
+	add("what a program handed in registers nothing", registered(t, always, one, registration("api", l.Origin, a.Public())), pin, bundle.NotAnchored)
+	add("the first registration of a log counts", registered(t, always, one, said, registration("aggregator", l.Origin, public("forger"))), pin, bundle.Anchored)
+	add("a second registration with the key that signed", registered(t, always, one, registration("aggregator", l.Origin, public("forger")), said), pin, bundle.Bad)
+	twice := bytes.Replace(registration("aggregator", l.Origin, a.Public()), []byte(`"reason":"new"`), []byte(`"PublicKey":"`+b64(public("forger"))+`"`), 1)
+	add("a registration that programs may read differently says nothing", registered(t, always, one, twice), pin, bundle.NotAnchored)
+}
+
 func vectors(t *testing.T) (list []vector) {
 	two, pins := eventBundle(t, "w1", "w2")
 	none, _ := eventBundle(t)
@@ -146,6 +201,7 @@ func vectors(t *testing.T) (list []vector) {
 	add("no witness saw the ledger", none, pins["ledger"]+witnesses+"quorum 1\n", bundle.NotAnchored)
 	add("witnesses alone", two, pins["other"]+witnesses+"quorum 2\n", bundle.NotAnchored)
 	turns(t, pins, add)
+	ledgers(t, pins["ledger"], add)
 	agg, w1, w2 := "cosigner agg-1 "+b64(public("agg-1")), "witness w1 "+b64(public("w1")), "witness w2 "+b64(public("w2"))
 	add("the cosigner's word counts until this second", two, agg+" until 2026-01-02T03:04:05Z\n", bundle.Anchored)
 	add("the cosigner's word counted until the second before", two, agg+" until 2026-01-02T03:04:04Z\n", bundle.NotAnchored)
