@@ -51,6 +51,19 @@ type window struct {
 
 // seriesOf finds the series of a point. Callers hold live.
 func (k *sink) seriesOf(p *source.Point) *series {
+	s := k.points[p]
+	if s == nil {
+		s = k.named(p)
+		if len(k.points) >= maxSeries { // a source may make points anew: those in use come back
+			clear(k.points)
+		}
+		k.points[p] = s
+	}
+	return s
+}
+
+// named finds the series of a point by its name, or makes it.
+func (k *sink) named(p *source.Point) *series {
 	key := seriesKey{p.Station, p.Signal}
 	if key.name == "" {
 		key.name = p.Item
@@ -91,7 +104,7 @@ func (k *sink) observe(b *builder, r *source.Reading, s *series) {
 			b.outs(s.watched.Unit(r.Point.Unit, r.ReceivedAt.Round(0)), r.ReceivedAt)
 		}
 		b.outs(s.watched.Take(watch.Value{
-			Received: r.ReceivedAt, Source: sourceTime(r), Value: r.Value, Quality: r.Quality, Old: r.Retained || r.Dup,
+			Received: r.ReceivedAt, Source: sourceTime(r), Value: watchedValue(r), Quality: r.Quality, Old: r.Retained || r.Dup,
 		}), r.ReceivedAt)
 	}
 	if bad(r.Quality) {
@@ -130,9 +143,9 @@ func shown(r *source.Reading) any {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return nil
 		}
-		return v
+		return r.Value // as it came: v would take memory anew
 	case bool, int64, uint64:
-		return v
+		return r.Value
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ type sink struct {
 
 	live   sync.Mutex // guards series; held only while readings are looked at
 	series map[seriesKey]*series
+	points map[*source.Point]*series // the same, found faster
 }
 
 var _ source.Sink = (*sink)(nil)
@@ -36,7 +37,7 @@ func newSink(p *Pipeline, name string) *sink {
 	p.o.Watch.End()
 	return &sink{
 		p: p, name: name, stale: true, from: p.o.Now(),
-		keys: map[*source.Point]uint64{}, series: map[seriesKey]*series{},
+		keys: map[*source.Point]uint64{}, series: map[seriesKey]*series{}, points: map[*source.Point]*series{},
 	}
 }
 
@@ -84,10 +85,11 @@ func (k *sink) append(ctx context.Context, b *builder, positions []source.Positi
 		return nil
 	}
 	for wait := retryMin; ; wait = min(2*wait, retryMax) {
-		_, err := k.p.o.Journal.Append(ctx, b.leaves, positions)
+		out, err := k.p.o.Journal.Append(ctx, b.leaves, positions)
 		if err == nil {
 			return nil
 		}
+		b.leaves = b.leaves[out.Taken:] // what is in the journal comes not once more
 		if ctx.Err() == nil {
 			k.p.o.Logger.Error("the journal did not take a batch, trying again", "source", k.name, "error", err)
 			timer := time.NewTimer(wait)

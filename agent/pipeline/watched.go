@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -37,6 +38,29 @@ func sourceTime(r *source.Reading) time.Time {
 		return r.ServerTime
 	}
 	return r.SourceTime
+}
+
+// watchedValue is the value as the detectors take it. A source that has no place for a
+// number that is none (source.Reading.Value may become part of a leaf) leaves it out and
+// says so: the detectors tell NaN and infinite apart from nothing.
+func watchedValue(r *source.Reading) any {
+	if r.Value != nil {
+		return r.Value
+	}
+	for _, p := range r.Problems {
+		if p.Field != "value" {
+			continue
+		}
+		switch p.Reason {
+		case "NaN":
+			return math.NaN()
+		case "+Inf":
+			return math.Inf(1)
+		case "-Inf":
+			return math.Inf(-1)
+		}
+	}
+	return nil
 }
 
 // outs makes the events of what detectors found; at is when the value came.

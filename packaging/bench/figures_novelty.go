@@ -22,6 +22,7 @@ func noveltyFigures() (all []Figure) {
 			all = append(all, Figure{Group: group, What: kind + ", " + rate, Of: Ref{name, kind + "-%"}, Unit: "%"})
 		}
 	}
+	all = append(all, stuckFigures()...)
 	const cost = "Learnt novelty, cost"
 	for _, rate := range []string{"0.1Hz", "1Hz", "10Hz"} {
 		name := inNovelty + "Detector/" + rate
@@ -30,4 +31,21 @@ func noveltyFigures() (all []Figure) {
 	return append(all, Figure{
 		Group: cost, What: "heap of a signal, aged, with all views", Of: Ref{inNovelty + "Detector/*", "B/signal"}, Unit: "B", Plus: 16384,
 	})
+}
+
+// stuckFigures: what the health of a signal finds of sensors that are stuck, and how
+// quiet it is on the same clean data.
+func stuckFigures() (all []Figure) {
+	const in, group = "agent/detect/health:", "Stuck sensors, found by the health of a signal"
+	for _, rate := range []string{"0.1Hz", "1Hz", "10Hz"} {
+		for _, kind := range []string{"flatline", "frozen"} {
+			all = append(all, Figure{Group: group, What: kind + " for an hour, " + rate + ", signals that move", Of: Ref{in + "Faults/" + rate, kind + "-%"}, Unit: "%"})
+		}
+	}
+	for _, kind := range []string{"constant", "noisy", "daily", "batch", "products", "recipes", "weekend"} {
+		all = append(all, Figure{
+			Group: group, What: kind + ", alarms on clean data per shift, worst rate", Of: Ref{in + "CleanStation/" + kind + "/*", "alarms/shift"}, Unit: "alarms", Plus: 1,
+		})
+	}
+	return all
 }

@@ -55,6 +55,7 @@ type Station struct {
 	suppressed bool
 	silent     bool // the source itself has no connection, which is told elsewhere
 	group      *group
+	quietTold  time.Time // when a signal that hardly moves was told last
 }
 
 // Beat is one signal in it.
@@ -72,6 +73,8 @@ type Beat struct {
 	flatNow alarm
 	lost    alarm
 	grouped bool // its loss is told by the group
+	move    *movement
+	coarse  bool // it was told that its integers are too large
 }
 
 // pace learns the time between occurrences.
@@ -112,6 +115,9 @@ func NewStation() *Station { return &Station{group: &group{}} }
 // Add makes the Beat of a signal.
 func (s *Station) Add(of detect.Signal, flat, silence Rule) *Beat {
 	b := &Beat{of: of, flat: flat, silence: silence}
+	if flat.On && flat.Fixed == 0 {
+		b.move = newMovement()
+	}
 	s.beats = append(s.beats, b)
 	return b
 }
@@ -126,11 +132,17 @@ func (s *Station) Disconnect(lost bool) { s.silent = lost }
 
 // Steps tells that the signal is discrete: it may stand still for as long as it
 // likes, unless a time is configured.
-func (b *Beat) Steps() { b.flat.On = b.flat.On && b.flat.Fixed > 0 }
+func (b *Beat) Steps() {
+	b.flat.On = b.flat.On && b.flat.Fixed > 0
+	b.move = nil
+}
 
 // Saw takes a good value that was true at a time and came at another.
 func (b *Beat) Saw(at, received time.Time, v float64) {
 	b.Came(at, received)
+	if b.move != nil {
+		b.move.take(at, v)
+	}
 	if b.seen && v == b.last {
 		return
 	}
@@ -175,10 +187,15 @@ func (s *Station) Tick(now time.Time) []detect.Finding {
 		for _, b := range s.beats {
 			b.came, b.changed = b.shift(now)
 			b.at = b.came
+			if b.move != nil {
+				b.move.suspend(slotOf(now))
+			}
 		}
 		return s.clear(now)
 	}
-	return append(s.flats(now), s.losses(now)...)
+	out := s.losses(now) // first: what gives no values does not stand still
+	out = append(out, s.quiets(now)...)
+	return append(out, s.flats(now)...)
 }
 
 // shift lets pauses begin anew, so that a stop ordered by people teaches nothing.
@@ -234,8 +251,8 @@ func (s *Station) flats(now time.Time) (out []detect.Finding) {
 			out = append(out, b.told(&b.flatNow, "Flatline", true, now, fmt.Sprintf(
 				"%s has stood at %.6g for %s; it otherwise moves every %s, and the longest pause so far was %s.",
 				b.of.Name, b.last, words.Duration(now.Sub(b.changed)), seconds(b.change.Mean), seconds(b.change.Longest))))
-		case !flat && b.flatNow.told:
-			out = append(out, b.told(&b.flatNow, "Flatline", false, now, fmt.Sprintf("%s moves again: %.6g.", b.of.Name, b.last)))
+		case !flat && b.flatNow.told && (b.move == nil || !b.move.told):
+			out = append(out, b.told(&b.flatNow, "Flatline", false, now, b.ended()))
 		}
 	}
 	return out

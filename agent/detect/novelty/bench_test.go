@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/linewatch/linewatch/agent/detect"
+	"github.com/linewatch/linewatch/agent/detect/detecttest"
 )
 
 // BenchmarkDetector measures a value of one signal, aged and with all views that it may
@@ -27,7 +28,7 @@ func BenchmarkDetector(b *testing.B) {
 			for i := range values {
 				values[i] = p.next()
 			}
-			at, i := monday().Add(time.Duration(p.now()*float64(time.Second))), 0
+			at, i := detecttest.Monday().Add(time.Duration(p.now()*float64(time.Second))), 0
 			b.ReportAllocs()
 			began := processor(b)
 			for b.Loop() {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/linewatch/linewatch/agent/detect"
+	"github.com/linewatch/linewatch/agent/detect/detecttest"
 	"github.com/linewatch/linewatch/shared/event"
 )
 
@@ -26,7 +27,7 @@ func newRig(o Options) *rig {
 		o.Signal = detect.Signal{Name: "press.temperature", Unit: "degC"}
 	}
 	o.Location = time.UTC
-	return &rig{d: New(o), at: monday(), pace: 10 * time.Second, rng: rand.New(rand.NewPCG(1, 2))}
+	return &rig{d: New(o), at: detecttest.Monday(), pace: 10 * time.Second, rng: rand.New(rand.NewPCG(1, 2))}
 }
 
 func (r *rig) take(values ...float64) *rig {
@@ -162,7 +163,7 @@ func TestWhatLastsIsToldOnceAndMarksKeepToTheirBudget(t *testing.T) {
 
 func TestTheThresholdRisesWithMarksFallsWithTimeAndTellsBoth(t *testing.T) {
 	var b budget
-	at := monday().UnixNano()
+	at := detecttest.Monday().UnixNano()
 	require.Equal(t, 1.0, b.factor(at))
 	for i := range marksPerDay {
 		require.True(t, b.take(at+int64(i)))
@@ -356,7 +357,7 @@ func TestTheBandHoldsNearlyAllValues(t *testing.T) {
 func TestAgeingForgetsWhatWasNotSeenForTwoGenerations(t *testing.T) {
 	m := NewModel(1, 400)
 	rng := rand.New(rand.NewPCG(4, 4))
-	at := monday()
+	at := detecttest.Monday()
 	next := func(v float64) {
 		at = at.Add(400 * time.Second)
 		m.Step(at, v)

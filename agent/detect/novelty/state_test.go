@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/linewatch/linewatch/agent/detect"
+	"github.com/linewatch/linewatch/agent/detect/detecttest"
 	"github.com/linewatch/linewatch/shared/event"
 )
 
@@ -34,7 +35,7 @@ func TestARestartGoesOnWhereItStood(t *testing.T) {
 		q.d.settle = p.d.settle
 		require.Equal(t, state, q.d.Save(), "saved again it is the same")
 		p.found = nil
-		for range int(24 * hour) {
+		for range int(24 * detecttest.Hour) {
 			v := p.next()
 			p.take(v)
 			q.take(v)
@@ -175,7 +176,7 @@ func TestNoMemoryIsTakenPerValueAndLittlePerSignal(t *testing.T) {
 	for i := range values {
 		values[i] = p.next()
 	}
-	at := monday().Add(100 * 24 * time.Hour)
+	at := detecttest.Monday().Add(100 * 24 * time.Hour)
 	p.d.Observe(detect.Sample{At: at, Value: values[0]})
 	i := 0
 	allocated := testing.AllocsPerRun(500, func() {

@@ -1,7 +1,6 @@
 package novelty
 
 import (
-	"math"
 	"slices"
 	"strconv"
 	"sync"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/linewatch/linewatch/agent/config"
 	"github.com/linewatch/linewatch/agent/detect"
+	"github.com/linewatch/linewatch/agent/detect/detecttest"
 	"github.com/linewatch/linewatch/agent/detect/station"
 	"github.com/linewatch/linewatch/shared/event"
 )
@@ -21,7 +21,7 @@ type player struct {
 	scenario string
 	i        int
 	rate     float64
-	source   source
+	source   detecttest.Source
 	d        *Detector
 	context  detect.Context
 	found    []detect.Finding // of type anomaly.detected
@@ -29,23 +29,23 @@ type player struct {
 }
 
 func newPlayer(scenario string, i int, seed uint64, rate float64) *player {
-	return &player{scenario: scenario, i: i, rate: rate, source: newSource(scenario, i, seed), d: New(Options{
+	return &player{scenario: scenario, i: i, rate: rate, source: detecttest.New(scenario, i, seed), d: New(Options{
 		Signal: detect.Signal{Station: "s", Source: scenario, Name: "signal" + strconv.Itoa(i)}, Location: time.UTC,
 	})}
 }
 
 func (p *player) now() float64 { return float64(p.n) / p.rate }
 
-func (p *player) next() float64 { return p.source.value(p.now(), 1/p.rate) }
+func (p *player) next() float64 { return p.source.Value(p.now(), 1/p.rate) }
 
 func (p *player) take(v float64) {
 	t := p.now()
 	p.n++
-	if c := recipeAt(p.scenario, t); c != p.context {
+	if c := detecttest.RecipeAt(p.scenario, t); c != p.context {
 		p.context = c
 		p.d.SetContext(c)
 	}
-	for _, f := range p.d.Observe(detect.Sample{At: monday().Add(time.Duration(t * float64(time.Second))), Value: v}) {
+	for _, f := range p.d.Observe(detect.Sample{At: detecttest.Monday().Add(time.Duration(t * float64(time.Second))), Value: v}) {
 		if f.Type == event.TypeAnomalyDetected {
 			p.found = append(p.found, f)
 		}
@@ -54,7 +54,7 @@ func (p *player) take(v float64) {
 
 // until plays clean values up to a day.
 func (p *player) until(days float64) {
-	for p.now() < days*24*hour {
+	for p.now() < days*24*detecttest.Hour {
 		p.take(p.next())
 	}
 }
@@ -102,7 +102,7 @@ func judge(players []*player, days float64) (t tally) {
 		}
 	}
 	i := 0
-	for at := monday(); at.Sub(monday()).Hours() < days*24; at = at.Add(time.Second) {
+	for at := detecttest.Monday(); at.Sub(detecttest.Monday()).Hours() < days*24; at = at.Add(time.Second) {
 		for ; i < len(all) && !all[i].f.At.After(at); i++ {
 			take(w.Found(all[i].p.d.o.Signal, all[i].f.At, &all[i].f), all[i].f.At)
 		}
@@ -110,7 +110,7 @@ func judge(players []*player, days float64) (t tally) {
 	}
 	t.alerts, t.most = float64(len(alerts))/(3*days), within(alerts, 8*time.Hour-time.Minute)
 	for _, at := range alerts {
-		if at.Sub(monday()) < 24*time.Hour {
+		if at.Sub(detecttest.Monday()) < 24*time.Hour {
 			t.first++
 		}
 	}
@@ -140,7 +140,7 @@ var runs = []struct {
 // BenchmarkCleanStation counts marks and alerts of 20 signals on clean data, by kind of
 // data and rate.
 func BenchmarkCleanStation(b *testing.B) {
-	for _, scenario := range scenarios() {
+	for _, scenario := range detecttest.Scenarios() {
 		for _, run := range runs {
 			b.Run(scenario+"/"+strconv.FormatFloat(run.rate, 'g', -1, 64)+"Hz", func(b *testing.B) {
 				var t tally
@@ -159,7 +159,7 @@ func BenchmarkCleanStation(b *testing.B) {
 
 // play plays all signals of a clean station.
 func play(scenario string, seed uint64, rate, days float64) []*player {
-	players := make([]*player, madeSignals)
+	players := make([]*player, detecttest.Signals)
 	var all sync.WaitGroup
 	for i := range players {
 		players[i] = newPlayer(scenario, i, seed, rate)
@@ -185,7 +185,7 @@ func BenchmarkFaults(b *testing.B) {
 			var n float64
 			for b.Loop() {
 				marked, lasting, n = map[string]float64{}, map[string]float64{}, 0
-				for _, scenario := range scenarios() {
+				for _, scenario := range detecttest.Scenarios() {
 					for i := range run.faulty {
 						n++
 						for kind, f := range inject(b, scenario, i, run.rate, run.learnt) {
@@ -195,7 +195,7 @@ func BenchmarkFaults(b *testing.B) {
 					}
 				}
 			}
-			for _, kind := range faults() {
+			for _, kind := range detecttest.Faults() {
 				b.ReportMetric(100*marked[kind]/n, kind+"-%")
 				b.ReportMetric(100*lasting[kind]/n, kind+"-lasting-%")
 			}
@@ -209,17 +209,17 @@ func inject(tb testing.TB, scenario string, i int, rate, learnt float64) map[str
 	p := newPlayer(scenario, i, 1, rate)
 	p.until(learnt + (9+float64(i)/5)/24) // from nine to one o'clock
 	state, began, from := p.d.Save(), p.n, p.now()
-	tail := make([]float64, int(25*hour*rate))
+	tail := make([]float64, int(25*detecttest.Hour*rate))
 	for k := range tail {
-		tail[k] = p.source.value(from+float64(k)/rate, 1/rate)
+		tail[k] = p.source.Value(from+float64(k)/rate, 1/rate)
 	}
-	play := func(f *fault, seconds float64) (marks, lasting int) {
+	play := func(f *detecttest.Fault, seconds float64) (marks, lasting int) {
 		q := newPlayer(scenario, i, 1, rate)
 		q.n, q.d = began, New(p.d.o)
 		require.NoError(tb, q.d.Restore(state))
 		for _, v := range tail[:min(len(tail), int((seconds+600)*rate))] {
 			if f != nil {
-				v = f.change(q.now(), v, p.source.deviation())
+				v = f.Change(q.now(), v, p.source.Deviation())
 			}
 			q.take(v)
 		}
@@ -233,10 +233,10 @@ func inject(tb testing.TB, scenario string, i int, rate, learnt float64) map[str
 		return marks, lasting
 	}
 	result := map[string][2]float64{}
-	for _, kind := range faults() {
-		f := &fault{kind: kind, from: from + 60, noise: newNoise(uint64(i)+3, 0, 1)}
-		clean, cleanLasting := play(nil, f.lasts())
-		marks, lasting := play(f, f.lasts())
+	for _, kind := range detecttest.Faults() {
+		f := detecttest.NewFault(kind, from+60, uint64(i)+3)
+		clean, cleanLasting := play(nil, f.Lasts())
+		marks, lasting := play(f, f.Lasts())
 		var r [2]float64
 		if lasting > cleanLasting {
 			r[1] = 1
@@ -249,62 +249,9 @@ func inject(tb testing.TB, scenario string, i int, rate, learnt float64) map[str
 	return result
 }
 
-// fault is something that goes wrong with a signal at a time.
-type fault struct {
-	kind  string
-	from  float64 // seconds
-	held  float64
-	noise *noise
-}
-
-// faults in the words of the benchmark: 12 standard deviations for 10 s; 8 for an hour;
-// to 12 within two hours; five times the noise for an hour; the last value for an hour;
-// a twentieth of its movement for an hour; to 12 within a day.
-func faults() []string {
-	return []string{"spike", "step", "drift", "noise", "flatline", "frozen", "slow"}
-}
-
-// lasts is how long a fault lasts, in seconds.
-func (f *fault) lasts() float64 {
-	switch f.kind {
-	case "spike":
-		return 10
-	case "drift":
-		return 2 * hour
-	case "slow":
-		return 24 * hour
-	}
-	return hour
-}
-
-// change is the value with the fault.
-func (f *fault) change(t, v, sigma float64) float64 {
-	if sigma == 0 {
-		sigma = 0.01 * math.Abs(v)
-	}
-	if t < f.from || t > f.from+f.lasts() {
-		f.held = v
-		return v
-	}
-	part := (t - f.from) / f.lasts()
-	switch f.kind {
-	case "spike":
-		return v + 12*sigma
-	case "step":
-		return v + 8*sigma
-	case "drift", "slow":
-		return v + 12*sigma*part
-	case "noise":
-		return v + 5*sigma*f.noise.rng.NormFloat64()
-	case "flatline":
-		return f.held
-	}
-	return v - (v-f.held)*0.95
-}
-
 func TestACleanStationIsMarkedSeldomAndCalledOutHardlyEver(t *testing.T) {
 	const days = 7
-	for _, scenario := range scenarios() {
+	for _, scenario := range detecttest.Scenarios() {
 		t.Run(scenario, func(t *testing.T) {
 			players := play(scenario, 2, 0.1, days)
 			for i, p := range players {

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/linewatch/linewatch/shared/event"
 )
 
 // Row is the values of one moment, by signal.
@@ -18,7 +20,7 @@ type Row struct {
 	Values []Cell
 }
 
-// Cell is one value: a float64, a bool, or a string.
+// Cell is one value: a float64, an int64 or uint64 from 2^53 on, a bool, or a string.
 type Cell struct {
 	Signal string
 	Value  any
@@ -133,7 +135,11 @@ func cell(text string) (any, bool) {
 	if text == "" {
 		return nil, false
 	}
-	if f, err := strconv.ParseFloat(text, 64); err == nil {
+	f, err := strconv.ParseFloat(text, 64)
+	switch {
+	case err == nil && math.Abs(f) >= event.MaxInteger:
+		return wide(text, f), true
+	case err == nil, errors.Is(err, strconv.ErrRange): // beyond float64 it is infinite
 		return f, true
 	}
 	switch strings.ToLower(text) {
@@ -145,6 +151,17 @@ func cell(text string) (any, bool) {
 		return math.NaN(), true
 	}
 	return strings.Clone(text), true
+}
+
+// wide keeps an integer that float64 can't hold as one, as a live source does.
+func wide(text string, f float64) any {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return n
+	}
+	if n, err := strconv.ParseUint(text, 10, 64); err == nil {
+		return n
+	}
+	return f
 }
 
 func (r *Reader) skip(format string, args ...any) {

@@ -3,9 +3,12 @@ package watch
 import (
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/linewatch/linewatch/agent/detect"
+	"github.com/linewatch/linewatch/agent/detect/health"
 	"github.com/linewatch/linewatch/shared/event"
 )
 
@@ -28,7 +31,6 @@ type invalid struct {
 	since   time.Time
 	count   uint64
 	row     int // good values in a row
-	precise bool
 }
 
 // good counts a usable value and reports whether the trouble is over.
@@ -51,10 +53,26 @@ func (s *Signal) number(raw any) (float64, string) {
 	case ok:
 		return v, ""
 	}
-	if _, text := raw.(string); text {
+	if text, ok := raw.(string); ok {
+		if s.ring != nil && s.states == nil && longInteger(text) {
+			v, _ := strconv.ParseFloat(text, 64) // at most 40 digits
+			return v, ""
+		}
 		return 0, isText
 	}
 	return 0, isObject
+}
+
+// longInteger reports whether a text is an integer beyond 2^53, as sources write those
+// that a leaf can't hold as numbers.
+func longInteger(text string) bool {
+	const least, most = 16, event.MaxNumber
+	digits := strings.TrimPrefix(text, "-")
+	if len(digits) < least || len(digits) > most || strings.Trim(digits, "0123456789") != "" || digits[0] == '0' {
+		return false
+	}
+	v, err := strconv.ParseInt(text, 10, 64)
+	return err != nil || health.TooLarge(v)
 }
 
 // numeric converts numbers and truth values.
@@ -114,7 +132,7 @@ func (s *Signal) sentence(problem string, v Value) string {
 // usable tells that good values come again.
 func (s *Signal) usable(out []Out, at time.Time) []Out {
 	i := s.invalid
-	s.invalid = invalid{precise: i.precise}
+	s.invalid = invalid{}
 	info := event.SeverityInfo
 	return s.tell(out, []detect.Finding{{
 		Type: event.TypeSignalInvalid, Severity: &info, Condition: "Invalid", At: at,
@@ -134,6 +152,7 @@ func (s *Signal) Unit(unit string, at time.Time) []Out {
 	}
 	old := s.of.Unit
 	s.of.Unit, s.renamed = unit, at
+	s.beat.Forget()
 	for _, d := range s.list {
 		if l, ok := d.(detect.Learner); ok {
 			l.Reset()

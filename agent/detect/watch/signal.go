@@ -263,7 +263,11 @@ func (s *Signal) Take(v Value) (out []Out) {
 		fault = backwards
 	}
 	if fault != "" {
-		s.beat.Came(v.Received.Round(0), v.Received.Round(0))
+		came := v.Received.Round(0)
+		if came.Before(s.lastAt) { // the clock was set back: a sign of life all the same
+			came = s.lastAt
+		}
+		s.beat.Came(came, came)
 		if fault == isText && (s.ring == nil || s.states != nil) {
 			return s.see(out, at, v.Value)
 		}
@@ -287,6 +291,9 @@ func (s *Signal) Take(v Value) (out []Out) {
 			return s.see(out, at, v.Value)
 		}
 		s.measure()
+	}
+	if math.Abs(value) >= event.MaxInteger && health.TooLarge(v.Value) {
+		out = s.tell(out, s.beat.Coarse(at, v.Value), "health", at)
 	}
 	return s.observe(out, at, value)
 }
@@ -350,6 +357,10 @@ func (s *Signal) text(raw any) string {
 		return v[:min(len(v), longest)]
 	case bool:
 		return strconv.FormatBool(v)
+	case int64, uint64:
+		if health.TooLarge(v) {
+			return fmt.Sprint(v)
+		}
 	}
 	f, _ := numeric(raw)
 	if name, ok := s.of.Texts[int64(f)]; ok && f == math.Trunc(f) {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/linewatch/linewatch/agent/detect"
+	"github.com/linewatch/linewatch/agent/detect/health"
 	"github.com/linewatch/linewatch/agent/source"
 	"github.com/linewatch/linewatch/shared/event"
 )
@@ -93,7 +94,7 @@ func (s *Signal) addContext(data map[string]any) {
 
 // correlate gives the id that links a finding with its end and its curve.
 func (s *Signal) correlate(f *detect.Finding) string {
-	alarm := f.Type == event.TypeAlarmState || f.Type == event.TypeSignalInvalid
+	alarm := (f.Type == event.TypeAlarmState || f.Type == event.TypeSignalInvalid) && f.Data["state"] != health.Noted
 	if alarm && (f.Data["state"] == "cleared" || f.Data["state"] == "over") {
 		id := s.open[f.Condition]
 		delete(s.open, f.Condition)

@@ -215,6 +215,7 @@ func (w *Watcher) Reset(match func(station, signal string) bool, now time.Time) 
 			continue
 		}
 		n++
+		s.beat.Forget()
 		for _, d := range s.list {
 			if l, ok := d.(detect.Learner); ok {
 				l.Reset()

@@ -145,6 +145,42 @@ func TestBadInputIsToldOnceAndPoisonsNothing(t *testing.T) {
 	}
 }
 
+func TestIntegersThatCantBeToldApartAreToldOnceInTheLifeOfASignal(t *testing.T) {
+	const first = int64(1<<53 + 1)
+	for name, c := range map[string]struct {
+		values []any
+		told   bool
+	}{
+		"beyond 2^53":              {[]any{first, first + 1, first + 2}, true},
+		"below -2^53":              {[]any{-first}, true},
+		"of 64 bits":               {[]any{uint64(math.MaxUint64), uint64(math.MaxUint64 - 1)}, true},
+		"as a leaf writes them":    {[]any{1.0, "9007199254740993", "12345678901234567890123", "-9007199254740993"}, true},
+		"2^53 itself":              {[]any{int64(1 << 53), -int64(1 << 53), uint64(1 << 53)}, false},
+		"floats of any size":       {[]any{1e300, -1e19, 9007199254740994.0}, false},
+		"a state, by its digits":   {[]any{true, first, first + 1}, false},
+		"texts that begin as such": {[]any{"9007199254740993", "9007199254740995"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := standard()
+			o.File = filepath.Join(t.TempDir(), "learnt")
+			w := newWatcher(t, o)
+			var got []Out
+			for i, v := range c.values {
+				got = append(got, give(w, point("n"), float64(i), v)...)
+			}
+			if !c.told {
+				require.Empty(t, types(got))
+				return
+			}
+			require.Equal(t, []string{"signal.invalid integer_too_large noted"}, types(got))
+			require.Contains(t, got[0].Finding.Data["explanation"], "can't be told apart")
+			require.Zero(t, w.signals[key{"uns", "a/b/c", "n"}].View().Alarms, "nothing stands")
+			require.NoError(t, w.Save(at(10)))
+			require.Empty(t, give(newWatcher(t, o), point("n"), 20, first+7), "a restart is no new life")
+		})
+	}
+}
+
 func TestTimeRunningBackwardsIsToldAndAClockThatWasSetBackIsFollowed(t *testing.T) {
 	w := newWatcher(t, standard())
 	p := point("t")

@@ -114,6 +114,9 @@ func plain(payload []byte, kind string) (any, error) {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return n, nil
 	}
+	if n, err := strconv.ParseUint(text, 10, 64); err == nil {
+		return n, nil
+	}
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil || strings.ContainsAny(text, "xX_pP") || math.IsNaN(f) || math.IsInf(f, 0) {
 		return nil, fmt.Errorf("%q is no finite number", shorten(text, 40))

@@ -1,4 +1,7 @@
-package novelty
+// Package detecttest makes the signals of a station, of several kinds, and faults in them:
+// what benchmarks and tests of detectors are measured on. Event time is counted, nothing
+// waits.
+package detecttest
 
 import (
 	"math"
@@ -8,21 +11,22 @@ import (
 	"github.com/linewatch/linewatch/agent/detect"
 )
 
-// A made station of 20 signals, from which the benchmarks and tests count how often it
-// would have been marked. Event time is counted, nothing waits.
+// Signals is how many a made station has.
+const Signals = 20
 
-const (
-	madeSignals = 20
-	hour        = 3600.0
-)
+// Hour in seconds.
+const Hour = 3600.0
 
-// monday is a Monday, 00:00.
-func monday() time.Time { return time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC) }
+// Monday is a Monday, 00:00.
+func Monday() time.Time { return time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC) }
 
-// source is one made signal: its value at a time in seconds since monday.
-type source interface {
-	value(t, dt float64) float64
-	deviation() float64 // of its noise: the unit of injected faults
+// Source is one made signal.
+type Source interface {
+	// Value is that at a time in seconds since [Monday], dt after the one before; to be
+	// asked in order of time.
+	Value(t, dt float64) float64
+	// Deviation of its noise: the unit of injected faults.
+	Deviation() float64
 }
 
 // noise is of several kinds, by its number: normal, correlated, with heavy tails,
@@ -61,7 +65,8 @@ func (n *noise) next(dt float64) float64 {
 	return n.sigma * n.rng.NormFloat64()
 }
 
-func (n *noise) deviation() float64 { return n.sigma }
+// Deviation implements [Source].
+func (n *noise) Deviation() float64 { return n.sigma }
 
 // made is a shape with noise.
 type made struct {
@@ -69,15 +74,16 @@ type made struct {
 	shape func(t float64) float64
 }
 
-func (m made) value(t, dt float64) float64 { return m.shape(t) + m.next(dt) }
+// Value implements [Source].
+func (m made) Value(t, dt float64) float64 { return m.shape(t) + m.next(dt) }
 
-// scenarios are the kinds of clean data, by name.
-func scenarios() []string {
+// Scenarios are the kinds of clean data, by name.
+func Scenarios() []string {
 	return []string{"constant", "noisy", "daily", "batch", "products", "recipes", "weekend"}
 }
 
-// newSource makes signal i of a scenario.
-func newSource(scenario string, i int, seed uint64) source {
+// New makes signal i of a scenario.
+func New(scenario string, i int, seed uint64) Source {
 	seed = seed*1000 + uint64(i)
 	rng := rand.New(rand.NewPCG(seed, 9))
 	level, sigma := 20+80*rng.Float64(), 0.2+1.5*rng.Float64()
@@ -92,9 +98,9 @@ func newSource(scenario string, i int, seed uint64) source {
 	case "daily":
 		size, at := sigma*(4+6*rng.Float64()), 24*rng.Float64()
 		return made{n, func(t float64) float64 {
-			day := math.Floor(t / (24 * hour))
+			day := math.Floor(t / (24 * Hour))
 			change := 1 + 0.1*math.Sin(day*2.3+at) // no day is like the other
-			return level + change*size*math.Sin((t/hour-at)/24*2*math.Pi)
+			return level + change*size*math.Sin((t/Hour-at)/24*2*math.Pi)
 		}}
 	case "batch":
 		return made{n, batch(rng, level, sigma, i)}
@@ -131,20 +137,20 @@ func batch(rng *rand.Rand, level, sigma float64, i int) func(float64) float64 {
 }
 
 // product is the number of the product of five, changed every few hours.
-func product(t float64) int { return int(math.Floor(t/(3.7*hour))) % 5 }
+func product(t float64) int { return int(math.Floor(t/(3.7*Hour))) % 5 }
 
 // running is 1 from Monday to Friday between 6 and 22, 0 otherwise, with ramps of 20
 // minutes.
 func running(t float64) float64 {
-	if int(t/(24*hour))%7 >= 5 {
+	if int(t/(24*Hour))%7 >= 5 {
 		return 0
 	}
-	h := math.Mod(t/hour, 24)
+	h := math.Mod(t/Hour, 24)
 	return max(0, min(1, (h-6)*3, (22-h)*3))
 }
 
-// recipeAt is what the plant tells of its product in a scenario.
-func recipeAt(scenario string, t float64) detect.Context {
+// RecipeAt is what the plant tells of its product in a scenario.
+func RecipeAt(scenario string, t float64) detect.Context {
 	if scenario != "recipes" {
 		return detect.Context{}
 	}
