@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/linewatch/linewatch/shared/event"
+	"github.com/linewatch/linewatch/shared/evidence"
 	"github.com/linewatch/linewatch/shared/wire/wiretest"
 )
 
@@ -247,4 +248,154 @@ func TestAFolderCopiedBackAcrossAChangeOfTheKeyIsSucceededToo(t *testing.T) {
 	r.caughtUp()
 	require.Equal(t, old.Origin, r.agg.Registration(r.log(event.Manufacturing).Origin).Predecessor)
 	require.Len(t, r.distinct(event.Manufacturing), 230)
+	require.Len(t, r.agg.Leaves(old.Origin), int(old.Size), "nothing more under the old key")
+	require.Equal(t, 1, r.successions(old.Origin), "one event says so")
+}
+
+// successions counts the events that name a log as succeeded, in all logs.
+func (r *rig) successions(origin string) int {
+	n := 0
+	for _, o := range r.agg.Origins() {
+		for _, leaf := range r.agg.Leaves(o) {
+			e, _, err := event.Parse(leaf)
+			var data struct{ Predecessor string }
+			if err == nil && e.Type == event.TypeLogSucceeded && json.Unmarshal(e.Data, &data) == nil && data.Predecessor == origin {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// The same station was without network for long, so that its old journal grew past
+// the size that the aggregator has under the new key; and it is started again later.
+func TestAFolderCopiedBackAcrossAChangeOfTheKeyThatGrewFurtherIsSucceededOnceToo(t *testing.T) {
+	r := newRig(t)
+	r.start()
+	r.add(event.Manufacturing, 0, 100)
+	r.caughtUp()
+	r.stop()
+	require.NoError(t, r.j.Close())
+	backup := filepath.Join(t.TempDir(), "backup")
+	require.NoError(t, os.CopyFS(backup, os.DirFS(r.jo.Dir)))
+	r.openJournal()
+	r.start()
+	_, next, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	require.NoError(t, r.j.ChangeKey(t.Context(), next, "test"))
+	r.add(event.Manufacturing, 100, 10)
+	r.caughtUp()
+	old, security := r.log(event.Manufacturing), r.log(event.Security)
+	r.stop()
+	require.NoError(t, r.j.Close())
+
+	require.NoError(t, os.RemoveAll(r.jo.Dir))
+	require.NoError(t, os.CopyFS(r.jo.Dir, os.DirFS(backup)))
+	r.openJournal()
+	for n := range 50 {
+		r.add(event.Manufacturing, 1000+n*7, 7)
+		r.add(event.Security, 5000+n, 1)
+	}
+	r.start()
+	r.succeeded(old.Origin)
+	r.caughtUp()
+	fresh := r.log(event.Manufacturing).Origin
+	for range 3 {
+		r.stop()
+		require.NoError(t, r.j.Close())
+		r.openJournal()
+		r.start()
+		r.add(event.Manufacturing, 3000, 1)
+		r.caughtUp()
+	}
+	require.Equal(t, fresh, r.log(event.Manufacturing).Origin, "no succession again")
+	require.Len(t, r.distinct(event.Manufacturing), 110+350+1)
+	for _, l := range []string{old.Origin, security.Origin} {
+		require.Equal(t, 1, r.successions(l), l)
+	}
+	require.Len(t, r.agg.Leaves(old.Origin), int(old.Size), "nothing more under the old key")
+	require.Len(t, r.agg.Leaves(security.Origin), int(security.Size), "nor in another log")
+}
+
+func TestALogThatBeginsUnderANewKeyIsRegisteredOnlyAfterTheChangeIsConfirmed(t *testing.T) {
+	r := newRig(t)
+	r.start()
+	r.add(event.Manufacturing, 0, 10)
+	r.caughtUp()
+	r.stop()
+	_, next, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	require.NoError(t, r.j.ChangeKey(t.Context(), next, "test"))
+	r.add(event.Security, 500, 5)
+	r.add(event.Debug, 1000, 5)
+	r.start()
+	r.caughtUp()
+	require.Len(t, r.distinct(event.Debug), 5)
+	require.Zero(t, r.agg.Refused(), "nothing that has to be refused is asked for")
+}
+
+// The aggregator is put back to before the leaf log.key of the agent's logs came.
+func TestAnAggregatorRestoredFromBeforeAChangeOfTheKeyIsRefilledToTheSameRoot(t *testing.T) {
+	for name, keep := range map[string]int{"long before": 40, "just before": 0, "just behind": -1} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.start()
+			for n := range 10 {
+				r.add(event.Manufacturing, n*10, 10)
+			}
+			r.caughtUp()
+			before := map[string]int{}
+			for _, o := range r.agg.Origins() {
+				before[o] = len(r.agg.Leaves(o)) - keep
+			}
+			_, next, err := ed25519.GenerateKey(nil)
+			require.NoError(t, err)
+			require.NoError(t, r.j.ChangeKey(t.Context(), next, "test"))
+			r.add(event.Manufacturing, 100, 100)
+			r.caughtUp()
+			l := r.log(event.Manufacturing)
+			root := r.root(l.Origin)
+			for o, size := range before {
+				r.agg.Rollback(o, uint64(max(0, size)))
+			}
+			r.add(event.Manufacturing, 200, 5)
+			r.agg.WaitSize(t, l.Origin, l.Size+5)
+			require.Eventually(t, r.equal, 20*time.Second, 5*time.Millisecond, "all logs are refilled")
+			require.Equal(t, l.Origin, r.log(event.Manufacturing).Origin, "no successor is needed")
+			got := r.numbers(l.Origin)
+			require.Len(t, got, 205)
+			require.IsIncreasing(t, got)
+			require.Equal(t, root, r.rootOf(l.Origin, l.Size), "the same tree as before")
+			require.NotContains(t, joined(r.agg.Leaves(r.log(event.Security).Origin)), `"log.succeeded"`)
+			require.Contains(t, joined(r.agg.Leaves(r.log(event.Security).Origin)), `"log.restored"`)
+			require.True(t, r.j.KeyReceipted())
+		})
+	}
+}
+
+// equal tells whether the aggregator has all of every active log.
+func (r *rig) equal() bool {
+	for _, l := range r.j.Logs() {
+		if l.State == "active" && uint64(len(r.agg.Leaves(l.Origin))) != l.Size {
+			return false
+		}
+	}
+	return r.j.Backlog() == 0
+}
+
+// root is that of a whole log at the aggregator.
+func (r *rig) root(origin string) evidence.Hash {
+	return r.rootOf(origin, uint64(len(r.agg.Leaves(origin))))
+}
+
+func (r *rig) rootOf(origin string, size uint64) evidence.Hash {
+	r.t.Helper()
+	var hashes []evidence.Hash
+	for _, leaf := range r.agg.Leaves(origin)[:size] {
+		hashes = append(hashes, evidence.LeafHash(leaf))
+	}
+	tree := evidence.RangeOf(0, hashes)
+	root, err := tree.Root()
+	require.NoError(r.t, err)
+	return root
 }

@@ -80,8 +80,8 @@ func (f *Forwarder) gather(ctx context.Context) ([]*journal.Segment, error) {
 			delete(f.cursors, l.ID)
 			continue
 		}
-		if unsent[l.Predecessor] {
-			continue
+		if unsent[l.Predecessor] || l.Unproven {
+			continue // the aggregator would refuse to register it
 		}
 		if room <= 0 || len(segs) == wire.MaxSegments {
 			break

@@ -105,6 +105,9 @@ type LogInfo struct {
 	State     string // active, closed, superseded
 
 	Predecessor string // origin, "" for none
+	// Unproven: it began under a key of which the aggregator has not confirmed yet,
+	// by a log.key leaf of another log, that it is this agent's.
+	Unproven bool
 }
 
 // Journal is an open journal. All methods may be called concurrently.
@@ -262,7 +265,7 @@ func (j *Journal) Logs() []LogInfo {
 			out = append(out, LogInfo{
 				ID: l.id, Origin: l.rec.Origin, Class: l.class, Size: l.size,
 				Receipted: l.receipt.size, Kept: j.kept(l), State: l.rec.State,
-				Predecessor: l.rec.Predecessor,
+				Predecessor: l.rec.Predecessor, Unproven: j.unproven(l),
 			})
 		}
 	}

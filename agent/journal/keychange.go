@@ -56,6 +56,27 @@ func (j *Journal) KeyReceipted() bool {
 	return true
 }
 
+// unproven tells whether a log that nobody received yet begins under a key to which
+// the other logs change, and none of these changes is receipted. Callers hold mu.
+func (j *Journal) unproven(l *logState) bool {
+	if l.receipt.size > 0 {
+		return false
+	}
+	waits := false
+	for _, o := range j.logs {
+		for _, k := range o.rec.Keys {
+			if k.After == 0 || k.ID != l.rec.Keys[0].ID || o.rec.State == stateSuperseded {
+				continue
+			}
+			if o.receipt.size >= k.After {
+				return false
+			}
+			waits = true
+		}
+	}
+	return waits
+}
+
 func (j *Journal) changeKey(signer crypto.Signer, pub ed25519.PublicKey, reason string) error {
 	b := &batch{}
 	old := map[*logState][]keyRecord{}

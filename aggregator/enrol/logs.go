@@ -82,7 +82,7 @@ func checkRegistration(a store.Agent, reg wire.LogRegistration) (evidence.Origin
 	key, err := base64.StdEncoding.DecodeString(reg.PublicKey)
 	owned := slices.ContainsFunc(a.Keys, func(k store.AgentKey) bool { return bytes.Equal(k.Public, key) })
 	if err != nil || !owned {
-		return o, nil, denied(http.StatusForbidden, "the key is not one of agent %s", a.ID)
+		return o, nil, denied(http.StatusForbidden, "the key is not one of agent %s: it was changed, and the leaf log.key that says so has not come here yet (docs/backup.md, Restore)", a.ID)
 	}
 	proof, err := base64.StdEncoding.DecodeString(reg.Proof)
 	if err != nil || !ed25519.Verify(key, []byte(wire.LogProofPrefix+reg.Origin), proof) {

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -52,6 +53,16 @@ func TestALogKeyIsChangedWhileEventsComeAndEveryVerifierFollows(t *testing.T) {
 	s.Start()
 	Flood(t, broker.URL, 1200, 1400, 1000, nil)
 	require.Len(t, p.WaitCounted(s.Name, 1400), 1400)
+	said := map[string]bool{}
+	for _, e := range p.Wait("type:log.succeeded station:"+s.Name, 2) {
+		var d struct{ Predecessor, Reason string }
+		require.NoError(t, json.Unmarshal(e.Leaf.Data, &d))
+		require.False(t, said[d.Predecessor], "one event for each log")
+		said[d.Predecessor] = true
+		require.Contains(t, d.Reason, "rolled back")
+	}
+	require.Empty(t, p.Events("type:log.forked"))
+	require.Empty(t, p.Events("type:ingest.rejected"), "nothing was even tried under the old key")
 	require.Contains(t, p.Command("verify"), "everything agrees")
 }
 

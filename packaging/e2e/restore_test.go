@@ -93,6 +93,50 @@ func (p *Plant) logSizes() map[string]uint64 {
 	return sizes
 }
 
+// TestAnAggregatorRestoredFromBeforeAStationsKeyChangedIsRefilled: the backup does not
+// know the station's newer keys, nor a log that began under one of them.
+func TestAnAggregatorRestoredFromBeforeAStationsKeyChangedIsRefilled(t *testing.T) {
+	t.Parallel()
+	broker := peertest.Mosquitto(t, peertest.MosquittoConfig{Text: "max_queued_messages 100000"})
+	p := New(t, Options{})
+	s := p.Station("st07", CountSource(broker.URL)+
+		"      - {match: \"plant/${station.line}/late\", payload: json, event: x.test.late, class: debug}\n")
+	s.Start()
+	Flood(t, broker.URL, 0, 500, 1000, nil)
+	p.WaitCounted(s.Name, 500)
+	backup := filepath.Join(p.Dir, "yesterday")
+	p.Command("backup", "--out", backup)
+	for n := range 2 {
+		Until(t, "the key to be changed", func() bool {
+			_, _, code := s.Try("journal", "rotate-key", "--reason", "test")
+			return code == 0
+		}, nil)
+		Flood(t, broker.URL, 500+n*300, 800+n*300, 1000, nil)
+		p.WaitCounted(s.Name, 800+n*300)
+	}
+	Publish(t, Publisher(t, broker.URL), "plant/line3/late", `{"a":1}`) // its log begins under the newest key
+	p.Wait("type:x.test.late", 1)
+	s.Idle()
+	sizes := p.logSizes()
+	require.Equal(t, 0, p.Aggregator().Stop(t))
+	p.Command("restore", "--from", backup)
+	p.StartAggregator()
+	require.Len(t, p.WaitCounted(s.Name, 1100), 1100)
+	p.Wait("type:x.test.late", 1)
+	p.Wait("type:log.restored", 1)
+	Flood(t, broker.URL, 1100, 1200, 1000, nil)
+	require.Len(t, p.WaitCounted(s.Name, 1200), 1200)
+	for origin, size := range p.logSizes() {
+		require.GreaterOrEqual(t, size, sizes[origin])
+		require.Contains(t, sizes, origin, "the same logs go on")
+	}
+	for _, unwanted := range []string{"log.forked", "log.succeeded", "audit.gap"} {
+		require.Empty(t, p.Events("type:"+unwanted))
+	}
+	s.Idle()
+	require.Contains(t, p.Command("verify"), "everything agrees")
+}
+
 // TestAnAgentThatTheBackupDoesNotKnowIsEnrolledAgainAndNothingOfItIsLost: a station
 // that was enrolled after the backup is a stranger to the restored aggregator; a new
 // token is enough, its identity, logs and events come along.

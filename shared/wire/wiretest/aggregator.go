@@ -54,6 +54,7 @@ type Aggregator struct {
 	statuses []wire.Status
 	response wire.StatusResponse
 	requests int
+	refused  int // registrations under a key that is not one of the agent's
 }
 
 type storedLog struct {
@@ -122,7 +123,7 @@ func (a *Aggregator) Trust(origin string, keys ...evidence.KeyRange) {
 }
 
 // Rollback forgets everything of a log after its newest commit of at most this
-// size, as an aggregator restored from an old backup does.
+// size, keys included, as an aggregator restored from an old backup does.
 func (a *Aggregator) Rollback(origin string, size uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -135,6 +136,10 @@ func (a *Aggregator) Rollback(origin string, size uint64) {
 		l.tree = l.history[n-1].tree.Clone()
 	}
 	l.leaves = l.leaves[:l.tree.End]
+	l.keys = slices.DeleteFunc(slices.Clone(l.keys), func(k evidence.KeyRange) bool { return k.After > l.tree.End })
+	if n := len(l.keys); n > 0 && l.keys[n-1].Last > l.tree.End {
+		l.keys[n-1].Last = 0
+	}
 	a.notify()
 }
 
@@ -183,6 +188,34 @@ func (a *Aggregator) Requests() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.requests
+}
+
+// Refused returns how many registrations came under a key that was not one of the
+// agent's: neither that of its first log nor one that a log.key leaf named.
+func (a *Aggregator) Refused() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.refused
+}
+
+// owns tells whether a key is one of an agent's; mu is held.
+func (a *Aggregator) owns(origin string, key ed25519.PublicKey) bool {
+	o, err := evidence.ParseOrigin(origin)
+	if err != nil {
+		return false
+	}
+	first := true
+	for other, l := range a.logs {
+		of, err := evidence.ParseOrigin(other)
+		if err != nil || of.Agent != o.Agent || len(l.keys) == 0 {
+			continue
+		}
+		first = false
+		if slices.ContainsFunc(l.keys, func(k evidence.KeyRange) bool { return key.Equal(k.Key) }) {
+			return true
+		}
+	}
+	return first
 }
 
 // Wait blocks until the condition holds, which is looked at after each change,
@@ -282,6 +315,11 @@ func (a *Aggregator) register(w http.ResponseWriter, r *http.Request) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if !a.owns(reg.Origin, pub) {
+		a.refused++
+		problem(w, http.StatusForbidden, "the key is not one of the agent's")
+		return
+	}
 	l := a.log(reg.Origin)
 	if len(l.keys) == 0 {
 		l.keys, l.reg = []evidence.KeyRange{{Key: pub}}, reg
