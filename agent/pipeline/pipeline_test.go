@@ -28,6 +28,7 @@ type memoryJournal struct {
 	stored map[string]map[string][]byte
 	fail   error
 	tries  chan struct{}
+	atOnce int // leaves that are taken of an Append that fails
 }
 
 func (j *memoryJournal) Append(_ context.Context, leaves []journal.Leaf, at []source.Position) (journal.Outcome, error) {
@@ -38,7 +39,9 @@ func (j *memoryJournal) Append(_ context.Context, leaves []journal.Leaf, at []so
 		case j.tries <- struct{}{}:
 		default:
 		}
-		return journal.Outcome{}, j.fail
+		n := min(j.atOnce, len(leaves))
+		j.leaves = append(j.leaves, leaves[:n]...)
+		return journal.Outcome{Taken: n}, j.fail
 	}
 	j.leaves = append(j.leaves, leaves...)
 	for _, p := range at {
@@ -442,6 +445,27 @@ func TestABatchIsTriedAgainAndGivenUpOnlyWhenTheContextEnds(t *testing.T) {
 	j.setFail(nil)
 	take(t, p, reading(point, int64(2)))
 	require.Len(t, j.events(t), 1, "what was not taken is no previous value")
+}
+
+func TestWhatIsInTheJournalAlreadyIsNotWrittenTwiceWhenTheRestIsTriedAgain(t *testing.T) {
+	p, j := newTest(t)
+	j.atOnce = 2
+	j.setFail(errors.New("disk full"))
+	done := make(chan error, 1)
+	batch := make([]source.Reading, 5)
+	for i := range batch {
+		batch[i] = reading(opcPoint("x.acme.v"), int64(i))
+	}
+	go func() { done <- p.Sink("s").Take(t.Context(), batch, source.Position{Source: "s"}) }()
+	<-j.tries
+	j.setFail(nil)
+	require.NoError(t, <-done)
+	ids := map[string]bool{}
+	for _, e := range j.events(t) {
+		require.False(t, ids[e.ID], "twice")
+		ids[e.ID] = true
+	}
+	require.Len(t, ids, 5)
 }
 
 func TestTheAgentsOwnEventsAreDurableWhenEmitReturns(t *testing.T) {
