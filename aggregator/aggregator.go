@@ -144,7 +144,7 @@ func (a *Aggregator) openParts(ctx context.Context, ledgerKey ed25519.PrivateKey
 
 func (a *Aggregator) openLedger(ctx context.Context, key ed25519.PrivateKey) (*ledger.Ledger, error) {
 	return ledger.Open(ctx, ledger.Options{
-		Store: a.Store, Key: key, CosignerName: a.cosigner.Name, Cosigner: a.key, Instance: a.Config.Instance,
+		Store: a.Store, Key: key, CosignerName: a.cosigner.Name, Cosigner: a.receiptSigner(), Instance: a.Config.Instance,
 		Station: a.Config.Station, Version: version.String(), Project: a.indexed, Logger: a.log,
 		Memory: filepath.Join(a.Config.DataDir, dirKeys, fileLedgerSizes), Restored: a.restored, Rekey: a.keys.ledgerKeys,
 	})

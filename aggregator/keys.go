@@ -58,8 +58,8 @@ func (k keyring) file(kind string) string {
 	return filepath.Join(k.dir, map[string]string{KeyCosigner: fileCosigner, KeyLedger: fileLedger}[kind])
 }
 
-// history reads the public keys; those that are in use are always in it.
-func (k keyring) history(name string) ([]SigningKey, error) {
+// list reads the public keys as they were saved, none before the first change.
+func (k keyring) list() ([]SigningKey, error) {
 	var list []SigningKey
 	text, err := os.ReadFile(filepath.Join(k.dir, fileHistory))
 	if err == nil {
@@ -67,6 +67,15 @@ func (k keyring) history(name string) ([]SigningKey, error) {
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("keys: %s: %w", fileHistory, err)
+	}
+	return list, nil
+}
+
+// history reads the public keys; those that are in use are always in it.
+func (k keyring) history(name string) ([]SigningKey, error) {
+	list, err := k.list()
+	if err != nil {
+		return nil, err
 	}
 	for _, kind := range []string{KeyLedger, KeyCosigner} {
 		if slices.ContainsFunc(list, func(s SigningKey) bool { return s.Kind == kind && s.State == KeyCurrent }) {
@@ -171,7 +180,7 @@ func (a *Aggregator) ledgerPublic() []ed25519.PublicKey {
 // RotateKey makes a new cosigner or ledger key. A planned rotation is signed by the
 // old key (log.key in the ledger's logs); a revoked one signs nothing more, the
 // ledger goes on in new logs that name the old ones. A running aggregator takes a
-// ledger key over by itself, a cosigner key at its next start.
+// ledger key over by itself; for a cosigner key it ends with [ErrNewKey].
 func (a *Aggregator) RotateKey(ctx context.Context, kind string, revoke bool, reason, by string) (SigningKey, error) {
 	s, err := a.rotateKey(ctx, kind, revoke, event.Clean(reason), by)
 	if err != nil {
@@ -215,6 +224,7 @@ func (a *Aggregator) rotateKey(ctx context.Context, kind string, revoke bool, re
 			return SigningKey{}, errors.Join(err, os.Remove(next(a.keys.file(kind))))
 		}
 	}
+	list[old].Until = time.Now().UTC() // a running aggregator has signed until here
 	if err := errors.Join(a.keys.save(list), a.keys.settle(a.cosigner.Name)); err != nil {
 		return SigningKey{}, err
 	}

@@ -89,6 +89,22 @@ func TestARevokedLedgerKeyIsFollowedByNewLogs(t *testing.T) {
 	verified(t, again)
 }
 
+func TestARunningAggregatorSignsNothingWithARevokedCosignerKey(t *testing.T) {
+	r := aggregatortest.New(t)
+	record(t, r.Agg)
+	cli := beside(t, r)
+	_, err := cli.RotateKey(t.Context(), aggregator.KeyCosigner, true, "the disk was stolen", "anna")
+	require.NoError(t, err)
+	require.NoError(t, cli.Close())
+	err = r.Agg.Ledger.Record(t.Context(), event.TypeConfigChange, map[string]any{"target": "x", "key": "k", "old": 1, "new": 2, "by": "anna", "reason": ""})
+	require.ErrorIs(t, err, aggregator.ErrKeyRevoked)
+	require.ErrorIs(t, r.Ended(), aggregator.ErrNewKey)
+	again := beside(t, r)
+	defer again.Close()
+	record(t, again)
+	verified(t, again)
+}
+
 func TestACosignerKeyIsRotatedAndOldReceiptsCount(t *testing.T) {
 	for _, revoke := range []bool{false, true} {
 		r := aggregatortest.New(t)
@@ -101,7 +117,7 @@ func TestACosignerKeyIsRotatedAndOldReceiptsCount(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, cli.Close())
 		if !revoke {
-			require.NoError(t, r.Stop())
+			require.ErrorIs(t, r.Ended(), aggregator.ErrNewKey, "whoever runs it opens it anew")
 		}
 		again := beside(t, r)
 		record(t, again)

@@ -36,7 +36,8 @@ type Listening struct {
 
 // Run listens until ctx ends, then stops in order: no new requests, the ones in
 // flight finish, the writers flush, the store is left open for the caller.
-// started, if not nil, is called once both listeners accept.
+// started, if not nil, is called once both listeners accept. [ErrNewKey] asks the
+// caller to open the aggregator anew.
 func (a *Aggregator) Run(ctx context.Context, started func(Listening)) error {
 	p, err := a.parts()
 	if err != nil {
@@ -74,6 +75,9 @@ func (a *Aggregator) Run(ctx context.Context, started func(Listening)) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
 	stopped := map[string]any{"component": "aggregator", "by": "operator", "reason": "stopped"}
+	if errors.Is(err, ErrNewKey) {
+		stopped["reason"] = "starts anew with a new cosigner key"
+	}
 	if e := a.Ledger.Record(last, event.TypeAuditStopped, stopped, func(e *event.Event) { e.Severity = event.SeverityInfo }); e != nil {
 		a.log.Error("the ledger did not take the stop", "error", e)
 	}
@@ -100,7 +104,7 @@ func (a *Aggregator) parts() (*parts, error) {
 		return nil, err
 	}
 	in, err := ingest.New(ingest.Options{
-		Store: a.Store, Ledger: a.Ledger, Identity: a.Enrol, CosignerName: a.cosigner.Name, Cosigner: a.key, Project: a.projector(), Learn: a.Vault.Learn,
+		Store: a.Store, Ledger: a.Ledger, Identity: a.Enrol, CosignerName: a.cosigner.Name, Cosigner: a.receiptSigner(), Project: a.projector(), Learn: a.Vault.Learn,
 		Offsets: fl, Agents: a.Store.Agent, Parts: []ingest.Part{a.Enrol, fl, listPart{a}}, Logger: a.log,
 	})
 	if err != nil {
@@ -136,7 +140,7 @@ func (a *Aggregator) parts() (*parts, error) {
 	return &parts{
 		people:  server,
 		agents:  in.Server(),
-		helpers: []func(context.Context) error{a.Ledger.Run, a.Enrol.Run, fl.Run, in.Run, hub.Run, people.Run, a.Witnesses.Run},
+		helpers: []func(context.Context) error{a.Ledger.Run, a.Enrol.Run, fl.Run, in.Run, hub.Run, people.Run, a.Witnesses.Run, a.watchKey},
 	}, nil
 }
 

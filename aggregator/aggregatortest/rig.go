@@ -92,6 +92,15 @@ func (r *Rig) Stop() error {
 	return <-r.ended
 }
 
+// Ended waits until the aggregator ends by itself and returns why.
+func (r *Rig) Ended() error {
+	defer r.stop()
+	r.stop = func() {}
+	err := <-r.ended
+	r.ended <- nil // for Stop
+	return err
+}
+
 // Client is a browser without cookies that trusts the aggregator's authority.
 func (r *Rig) Client() *http.Client {
 	r.T.Helper()

@@ -42,14 +42,8 @@ func (a *app) keysList(cmd *cobra.Command, _ []string) error {
 	})
 }
 
-// afterCosigner says what is left to do: a running aggregator takes over a new
-// cosigner key at its start.
-func afterCosigner(revoke bool) string {
-	if revoke {
-		return "if the aggregator is running, restart it at once: receipts that it goes on to sign with the revoked key count nothing"
-	}
-	return "if the aggregator is running, restart it: until then it signs receipts with the old key, which counts"
-}
+// afterCosigner says what a running aggregator does.
+const afterCosigner = "a running aggregator starts anew with it within seconds; agents take its receipts after their next status call"
 
 func (a *app) keysRotate(use, short string, revoke bool) *cobra.Command {
 	var reason string
@@ -57,9 +51,9 @@ func (a *app) keysRotate(use, short string, revoke bool) *cobra.Command {
 		Use: use + " cosigner|ledger --reason TEXT", Short: short, Args: cobra.ExactArgs(1), ValidArgs: []string{aggregator.KeyCosigner, aggregator.KeyLedger},
 		Long: short + `.
 
-A running aggregator takes a ledger key over by itself. A cosigner key it takes at
-its next start (stop it before you revoke one); agents learn of it with their next
-status call. Afterwards print the
+A running aggregator takes the new key over by itself; for a cosigner key it starts
+anew within seconds, and signs nothing with a revoked one until then. Agents learn of
+it with their next status call. Afterwards print the
 trust file and the sheet anew (evidence trust, agents sheet), and copy the keys folder
 to where its copy is kept.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -82,7 +76,7 @@ to where its copy is kept.`,
 					fmt.Fprintf(out, "the new %s key has the fingerprint %s\n", made.Kind, made.Fingerprint)
 				}
 				if made.Kind == aggregator.KeyCosigner {
-					fmt.Fprintln(out, afterCosigner(revoke))
+					fmt.Fprintln(out, afterCosigner)
 				}
 				return err
 			})

@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
 	"github.com/linewatch/linewatch/aggregator"
+	"github.com/linewatch/linewatch/aggregator/config"
 	"github.com/linewatch/linewatch/shared/cli"
 )
 
@@ -57,16 +60,24 @@ func (a *app) runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		log := a.logger(cmd, cfg.Log.Level)
-		agg, err := aggregator.Open(cmd.Context(), cfg, log)
-		if err != nil {
-			return err
+		for {
+			err := runOnce(cmd.Context(), cfg, a.logger(cmd, cfg.Log.Level))
+			if !errors.Is(err, aggregator.ErrNewKey) || cmd.Context().Err() != nil {
+				return err
+			}
 		}
-		defer agg.Close()
-		return agg.Run(cmd.Context(), func(l aggregator.Listening) {
-			log.Info("aggregator is ready", "people", "https://"+l.People.String(), "agents", "https://"+l.Agents.String(), "instance", cfg.Instance)
-		})
 	}}
+}
+
+func runOnce(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	agg, err := aggregator.Open(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer agg.Close()
+	return agg.Run(ctx, func(l aggregator.Listening) {
+		log.Info("aggregator is ready", "people", "https://"+l.People.String(), "agents", "https://"+l.Agents.String(), "instance", cfg.Instance)
+	})
 }
 
 func (a *app) checkCommand() *cobra.Command {
