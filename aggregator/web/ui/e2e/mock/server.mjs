@@ -99,6 +99,7 @@ function listen(mock, ws, parse) {
       return
     }
     const missed = subscribe.cursor ? mock.world.events.slice(Number(subscribe.cursor)).filter(e => matches(query, e)) : []
+    if (!subscribe.cursor) s.send({ cursor: String(mock.world.events.length) })
     if (missed.length) s.send({ events: missed.map(out), cursor: String(mock.world.events.length) })
   })
   ws.on('close', () => mock.sockets.delete(s))

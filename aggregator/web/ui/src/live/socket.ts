@@ -43,6 +43,11 @@ export class Stream {
   private cursor = ''
   /** Statuses still to come until a subscription without cursor has surely been taken up. */
   private unsettled = 0
+  /** Subscriptions of this socket that the server has not answered. */
+  private unanswered = 0
+  private subscribed = false
+  /** What comes may still be of the filter before. */
+  private stale = false
   private connected = false
   private query: string | undefined
   private stopped = false
@@ -86,6 +91,8 @@ export class Stream {
   private connect(): void {
     const socket = new WebSocket(this.url)
     this.socket = socket
+    this.unanswered = 0
+    this.subscribed = this.stale = false
     this.watch()
     socket.onopen = () => {
       if (this.socket !== socket) return
@@ -107,6 +114,9 @@ export class Stream {
   private sendSubscribe(): void {
     if (this.query === undefined) return
     this.unsettled = this.cursor === '' ? 2 : 0
+    this.stale = this.subscribed
+    this.subscribed = true
+    this.unanswered++
     this.socket?.send(JSON.stringify({ subscribe: { q: this.query, cursor: this.cursor } }))
   }
 
@@ -119,23 +129,31 @@ export class Stream {
       this.socket?.close() // not our server; the reconnect says so on the page
       return
     }
-    if (message.cursor) this.cursor = message.cursor
-    if (message.gap) this.on.gap(message.gap.reason ?? '')
-    if (message.events?.length) this.on.events(message.events.map(readEvent))
+    const answer = message.error || (message.cursor && !message.gap && !message.events?.length)
+    if (answer && this.unanswered > 0 && --this.unanswered === 0) this.stale = false
+    if (!this.stale) {
+      if (message.cursor) this.cursor = message.cursor
+      if (message.gap) this.on.gap(message.gap.reason ?? '')
+      if (message.events?.length) this.on.events(message.events.map(readEvent))
+    }
     if (message.status) this.on.status(message.status)
     this.settle(message)
     if (message.error) this.on.error(message.error)
   }
 
   /**
-   * The server does not answer a subscription. Its cursor, or the second status
-   * after it (the first may have been on its way), shows that it was taken up.
+   * The server answers a subscription with a cursor alone, unless it begins with a
+   * gap. Its cursor, or the second status after it (the first may have been on its
+   * way), shows that it was taken up.
    */
   private settle(message: ServerMessage): void {
     if (this.unsettled === 0) return
-    if (message.cursor) this.unsettled = 0
+    if (message.cursor && !this.stale) this.unsettled = 0
     else if (message.status) this.unsettled--
-    if (this.unsettled === 0) this.on.settled()
+    if (this.unsettled > 0) return
+    this.unanswered = 0
+    this.stale = false
+    this.on.settled()
   }
 
   /** A half-open connection (cable pulled) never reports itself. */
