@@ -79,7 +79,11 @@ func (s *Signal) tick(list []Out, now time.Time) (out []Out) {
 	if s.context != s.station.context {
 		s.setContext(s.station.context)
 	}
+	counts := s.counter != nil && s.counter.IsCounter()
 	for i, d := range s.list {
+		if counts && s.learns[i] {
+			continue // see observe: it would begin to learn of the first values
+		}
 		if found := d.Tick(now); found != nil {
 			out = s.tell(out, found, s.names[i], now)
 		}

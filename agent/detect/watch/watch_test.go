@@ -275,12 +275,13 @@ type learner struct {
 	paused bool
 	reset  int
 	state  string
+	asked  int // values and ticks
 }
 
 func (l *learner) Name() string { return "learner" }
 
-func (l *learner) Observe(detect.Sample) []detect.Finding { return nil }
-func (l *learner) Tick(time.Time) []detect.Finding        { return nil }
+func (l *learner) Observe(detect.Sample) []detect.Finding { l.asked++; return nil }
+func (l *learner) Tick(time.Time) []detect.Finding        { l.asked++; return nil }
 func (l *learner) PauseLearning(p bool)                   { l.paused = p }
 func (l *learner) Reset()                                 { l.reset++ }
 func (l *learner) Save() []byte                           { return []byte(l.state) }
@@ -290,6 +291,23 @@ func (l *learner) Restore(s []byte) error {
 	}
 	l.state = string(s)
 	return nil
+}
+
+func TestACounterIsNotLearnt(t *testing.T) {
+	l := &learner{}
+	o := standard()
+	o.Make = func(detect.Signal, config.Signal, string) []detect.Detector { return []detect.Detector{l} }
+	w := newWatcher(t, o)
+	for s := range 100 {
+		give(w, point("parts"), float64(s), int64(s))
+	}
+	before := l.asked
+	require.Positive(t, before, "nobody knows at first that it counts")
+	for s := 100; s < 200; s++ {
+		give(w, point("parts"), float64(s), int64(s))
+		ticks(w, float64(s), float64(s)+1)
+	}
+	require.Equal(t, before, l.asked, "neither its values nor the time may make it learn")
 }
 
 func TestLearningIsPausedAndResetByCommandWhichIsRecorded(t *testing.T) {
