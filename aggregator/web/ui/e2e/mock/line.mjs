@@ -39,7 +39,7 @@ function curve(w) {
  *  linked event; returns the alarm. */
 export function alarm(w) {
   const at = w.now() - 60_000
-  const common = { station: 'hamburg/body/line3/st07', equipment: 'press-12', signal: 'press.temperature', correlation_id: '0190a000-0000-7000-8000-0000000000aa' }
+  const common = { station: 'hamburg/body/line3/st07', equipment: 'press-12', signal: 'press.temperature', correlation_id: 'order 47, "left"' }
   const part = (from, n, value) => {
     const min = Buffer.alloc(n * 4), max = Buffer.alloc(n * 4)
     for (let i = 0; i < n; i++) {

@@ -72,12 +72,12 @@ export const tests = [
 
   ['an alarm says why, and its curve has the part after it, its limits and what is usual', async ({ mock, page, open }) => {
     const event = alarm(mock.world)
-    let asked = 0
-    page.on('request', r => { if (decodeURIComponent(r.url()).includes('type:signal.curve') || r.url().includes('signal.curve')) asked++ })
+    let found = 0
+    page.on('response', async r => { if (r.url().includes('signal.curve') && r.ok()) found = (await r.json()).events.length })
     await open('/events?ev=' + event.leaf.id, '.curve canvas')
     assert.equal(await page.locator('.detail-said').innerText(), event.leaf.event_data.explanation)
     await page.getByText('Grey: usually 59.8 to 84.1. Dashed: HighHigh 95, High 90.').waitFor()
-    await until('the curve after it is asked for', () => asked > 0)
+    await until('the curve after it is found', () => found === 1)
     assert.equal(await page.locator('.facts-data').getByText('explanation').count(), 0)
   }, quiet],
 

@@ -4,6 +4,7 @@ import { api } from '../../api/client'
 import type { StoredEvent } from '../../api/types'
 import { fill } from '../../i18n'
 import { figure } from '../../i18n/sentence'
+import { termText } from '../../live/query'
 import { drawnWith } from './curve'
 import { useWords } from './words'
 
@@ -21,7 +22,7 @@ export function CurvePart({ e }: { e: StoredEvent }) {
   const young = Date.now() - Date.parse(e.stored.at) < afterWithin
   const after = useQuery({
     queryKey: ['curve-after', link], enabled: !!link, staleTime: 60_000,
-    queryFn: ({ signal }) => api.events({ q: `correlation:${link} type:signal.curve`, limit: 20 }, signal),
+    queryFn: ({ signal }) => api.events({ q: termText({ field: 'correlation', path: [], op: ':', not: false, values: [link!] }) + ' type:signal.curve', limit: 20 }, signal),
     refetchInterval: q => young && !q.state.data?.events?.length ? 5000 : false,
   })
   if (!leaf.curve) return null
