@@ -74,6 +74,14 @@ export const tests = [
     assert.match(await page.locator('.head > .second').first().innerText(), /passen/)
   }, { ...quiet, context: { locale: 'de-DE', viewport: { width: 412, height: 915 }, hasTouch: true, isMobile: true } }],
 
+  ['a browser that keeps nothing changes the theme all the same', async ({ page, open }) => {
+    await page.addInitScript(() => { localStorage.__proto__.setItem = () => { throw new DOMException('full', 'QuotaExceededError') } })
+    await open()
+    await page.getByRole('button', { name: 'Dark theme' }).click()
+    await page.waitForFunction(() => document.documentElement.dataset.theme === 'dark')
+    await page.waitForSelector('.row')
+  }, quiet],
+
   ['theme and density are kept', async ({ page, open }) => {
     await open()
     await page.getByRole('button', { name: 'Dark theme' }).click()

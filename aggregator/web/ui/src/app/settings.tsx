@@ -58,7 +58,11 @@ export function SettingsProvider({ children }: { children: ReactNode }) {
   const set = useCallback((change: Choices) => {
     setChoices(old => {
       const next = { ...old, ...change }
-      localStorage.setItem(KEY, JSON.stringify(next))
+      try {
+        localStorage.setItem(KEY, JSON.stringify(next))
+      } catch {
+        // A browser that keeps nothing: the choice holds until the page is left.
+      }
       return next
     })
   }, [])
