@@ -69,10 +69,11 @@ bench-nab:
 	@if [ -z "$(NAB_DIR)" ]; then echo "make bench-nab wants the benchmark: NAB_DIR=/path/to/NAB (github.com/numenta/NAB, its folders data and labels, and reference_scores)" >&2; exit 2; fi
 	@go run ./packaging/nab/cmd/linewatch-nab -dir '$(NAB_DIR)' -doc docs/performance.md $(if $(NAB_EXPORT),-export '$(NAB_EXPORT)')
 
-## make soak     the long versions of the fault tests (about an hour)
+## make soak     the attacks and faults of docs/faults.md, long and again and again for an hour (SOAK_FOR=seconds)
 soak:
 	@.ci/setup test
-	@$(WITH) LINEWATCH_SOAK=1 go test -count 1 -timeout 120m -p 1 ./...
+	@$(MAKE) --no-print-directory ui
+	@$(WITH) .ci/soak
 
 clean:
 	rm -rf bin .cache
