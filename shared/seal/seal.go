@@ -123,8 +123,8 @@ func ValidID(id string) bool {
 // KeyIDs returns the ids of the data keys that a leaf inside the profile names, none
 // twice. It is asked for each leaf on its way, so it looks at nothing else of it.
 func KeyIDs(leaf []byte) []string {
-	if !bytes.Contains(leaf, []byte(`"sealed":`)) {
-		return nil
+	if !bytes.Contains(leaf, []byte(`"sealed":`)) && bytes.IndexByte(leaf, '\\') < 0 {
+		return nil // a key may also be written with escapes
 	}
 	sealed, ok := event.At(leaf, []string{"sealed"})
 	if !ok {

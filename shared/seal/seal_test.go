@@ -142,6 +142,10 @@ func TestALeafSaysWhichKeysItNeeds(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{k.ID}, seal.KeyIDs(leaf))
 	require.Empty(t, seal.KeyIDs([]byte(`{"sealed":`)))
+	escaped := bytes.Replace(leaf, []byte(`"sealed":`), []byte(`"seale\u0064":`), 1)
+	require.Equal(t, []string{k.ID}, seal.KeyIDs(escaped), "an escaped key hides no data key")
+	inside := bytes.Replace(leaf, []byte(`"sealed":`), []byte(`"context":`), 1)
+	require.Empty(t, seal.KeyIDs(inside))
 }
 
 func TestTheListOfDestroyedKeysIsSignedAndOnlyGrows(t *testing.T) {
