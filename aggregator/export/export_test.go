@@ -75,7 +75,7 @@ func opened(t *testing.T) store.Store {
 // verified is the verdict on a bundle for whoever trusts the cosigner.
 func (s *signed) verified(data []byte) bundle.Summary {
 	s.t.Helper()
-	trust := bundle.Trust{Cosigners: []evidence.CosignerKey{{Name: cosignerName, Key: s.cosigner.Public().(ed25519.PublicKey)}}}
+	trust := bundle.Trust{Cosigners: []bundle.Cosigner{{CosignerKey: evidence.CosignerKey{Name: cosignerName, Key: s.cosigner.Public().(ed25519.PublicKey)}}}}
 	v := bundle.NewVerifier(trust, func(f bundle.Finding) {
 		if f.Err != nil {
 			s.t.Log(f.Name, f.Err)
