@@ -88,7 +88,7 @@ func (p *plant) most() (most int) {
 	return most
 }
 
-var stations = []struct{ rate, days, learnt float64 }{{0.1, 14, 9}, {1, 14, 6}, {10, 2, 1.5}}
+var stations = []struct{ rate, days, learnt float64 }{{0.1, 14, 9}, {1, 3, 1.5}, {10, 1.5, 1.1}}
 
 // BenchmarkCleanStation counts alarms of signals that stand still, or hardly move, on
 // clean data by kind of data and rate.
