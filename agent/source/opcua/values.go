@@ -170,7 +170,7 @@ func shortest(x float32) float64 {
 	const exact = 1 << 24 // below it, and with so few decimals, nothing is rounded twice
 	if v := float64(x); v > -exact && v < exact {
 		for _, scale := range [...]float64{1, 10, 100, 1000} {
-			if r := math.Round(v*scale) / scale; float32(r) == x {
+			if r := math.RoundToEven(v*scale) / scale; float32(r) == x {
 				return r
 			}
 		}
