@@ -13,6 +13,7 @@ import (
 
 	"github.com/linewatch/linewatch/shared/evidence"
 	"github.com/linewatch/linewatch/shared/evidence/bundle"
+	"github.com/linewatch/linewatch/shared/wire"
 	"github.com/linewatch/linewatch/shared/wire/wiretest"
 )
 
@@ -222,4 +223,32 @@ func TestWhatABundleClaimsAndDoesNotShowDoesNotHold(t *testing.T) {
 func regexpOrigin(text string) string {
 	at := strings.Index(text, "key linewatch/a")
 	return strings.Fields(text[at:])[1]
+}
+
+// The header of a packed segment is not signed: what nobody judges must not be there.
+func TestAPackedSegmentBringsNoDataKeys(t *testing.T) {
+	a, _, segments := station(t)
+	k := evidence.KeyRange{Key: a.Key.Public().(ed25519.PublicKey)}
+	for name, change := range map[string]func(h *wire.Header){
+		"keys":      func(h *wire.Header) { h.Keys = map[string]string{strings.Repeat("ab", 32): "AAAA"} },
+		"lost keys": func(h *wire.Header) { h.Lost = []string{strings.Repeat("ab", 32)} },
+	} {
+		changed := segments[0]
+		change(&changed.Header)
+		data := whole(t, k, append([]wiretest.Segment{changed}, segments[1:]...))
+		_, found, err := verify(t, trust(t, cosignerLine()), data)
+		require.NoError(t, err)
+		require.Equal(t, bundle.Bad, found[0].Verdict, name)
+		require.ErrorContains(t, found[0].Err, "data keys", name)
+	}
+}
+
+func TestNumbersOfATrustFileHaveOneSpelling(t *testing.T) {
+	l := "log linewatch/a1/security/0011223344556677 " + b64(public("x"))
+	_, err := bundle.ParseTrust(strings.NewReader(l + " 0 4"))
+	require.NoError(t, err)
+	for _, odd := range []string{" 00 4", " 0 04", " 0 +4"} {
+		_, err := bundle.ParseTrust(strings.NewReader(l + odd))
+		require.ErrorContains(t, err, "no range", odd)
+	}
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -234,9 +233,9 @@ func parseKeyRange(words []string) (evidence.KeyRange, error) {
 	if err != nil {
 		return evidence.KeyRange{}, err
 	}
-	after, err1 := strconv.ParseUint(words[1], 10, 63)
-	last, err2 := strconv.ParseUint(words[2], 10, 63)
-	if err1 != nil || err2 != nil || last != 0 && last <= after {
+	after, ok1 := decimal(words[1])
+	last, ok2 := decimal(words[2])
+	if !ok1 || !ok2 || last != 0 && last <= after {
 		return evidence.KeyRange{}, fmt.Errorf("sizes %q to %q are no range", clip(words[1]), clip(words[2]))
 	}
 	return evidence.KeyRange{Key: key, After: after, Last: last}, nil

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -210,6 +211,8 @@ func vectors(t *testing.T) (list []vector) {
 	for name, change := range map[string][2]string{"the event": {"\nextra eyJpZCI6", "\nextra eyJpZCE6"}, "the hash of the file": {"end sha256:", "end sha256:0"}, "a length": {"proof ", "proof 0"}} {
 		add(name+" was changed", bytes.Replace(two, []byte(change[0]), []byte(change[1]), -1), pins["station"], bundle.Bad)
 	}
+	oddly := rehashed(regexp.MustCompile(`(?m)^(key \S+ \S+) (\d+)`).ReplaceAll(two, []byte("$1 0$2")))
+	add("a number of a key is spelt otherwise", oddly, pins["station"], bundle.Bad)
 	add("it was cut off", two[:len(two)-77], pins["station"], bundle.Bad)
 	return list
 }

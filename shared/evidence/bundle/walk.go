@@ -175,6 +175,9 @@ func unpack(body []byte) (*wire.Segment, error) {
 // canonicalHeader demands that a packed segment is written as we write it: its
 // header is not signed.
 func canonicalHeader(s *wire.Segment, body []byte) error {
+	if len(s.Header.Keys) > 0 || len(s.Lost) > 0 {
+		return fmt.Errorf("%w: a segment with data keys, which nothing here judges", errEntry)
+	}
 	again, err := wire.AppendFrame(nil, s.Header, s.Frame)
 	if err != nil {
 		return err

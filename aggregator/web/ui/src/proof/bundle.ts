@@ -7,7 +7,7 @@ import { concat, equal, toHex, utf8, type Bytes } from './bytes'
 import type { Crypto } from './crypto'
 import { parseCheckpoint, parseNote, parseProof } from './note'
 import { leafHash, rootOf } from './tree'
-import type { KeyRange, Trust } from './trust'
+import { isSize, type KeyRange, type Trust } from './trust'
 import type { Learned } from './verify'
 
 export interface Entry { kind: string; words: string[]; body: string }
@@ -41,6 +41,7 @@ export async function parseBundle(c: Crypto, data: Bytes): Promise<Entry[] | str
       return words.length === 1 && words[0] === 'sha256:' + hash && at === data.length ? entries : 'the bundle was changed or damaged: its hash differs'
     }
     if (kinds[kind] !== words.length) return 'the bundle has an entry that is none'
+    if (kind === 'key' && !words.slice(2).every(isSize)) return 'the sizes of a key are no range'
     if (words.length > 1) {
       entries.push({ kind, words, body: '' })
       continue

@@ -59,6 +59,9 @@ export function parseTrust(text: string, name: string): Trust | string {
   return trust.cosigners.length + trust.ledgers.size + trust.stations.size + trust.logs.size > 0 ? trust : 'it names no key'
 }
 
+/** A size has one spelling: decimal, without leading zeros. */
+export const isSize = (text: string): boolean => /^(?:0|[1-9]\d{0,14})$/.test(text)
+
 const isKey = (text: string): boolean => fromBase64(text)?.length === 32
 
 /** ms of "until 2026-01-02T03:04:05Z", UTC in whole seconds; undefined for anything else. */
@@ -105,7 +108,7 @@ function add(trust: Trust, words: string[]): string {
     if (!originText.test(name)) return `“${name}” is no origin`
     if (!isKey(key)) return 'the key is no Ed25519 key in base64'
     const [after, last] = [Number(words[3]), Number(words[4])]
-    const whole = words.slice(3).every(w => /^\d{1,15}$/.test(w))
+    const whole = words.slice(3).every(isSize)
     if (!whole || (last !== 0 && last <= after)) return 'the sizes are no range'
     trust.logs.set(name, [...(trust.logs.get(name) ?? []), { key, after, last }])
     return ''
