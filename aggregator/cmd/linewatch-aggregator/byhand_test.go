@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -137,7 +138,7 @@ func document(t *testing.T) (scripts map[string]string, commands []string) {
 			commands = append(commands, block[2])
 		}
 	}
-	require.Len(t, scripts, 2)
+	require.Len(t, scripts, 3)
 	require.Len(t, commands, 6)
 	return scripts, commands
 }
@@ -146,7 +147,9 @@ func document(t *testing.T) (scripts map[string]string, commands []string) {
 func (x *exported) folder(scripts map[string]string) string {
 	x.t.Helper()
 	dir := x.t.TempDir()
-	for name, text := range map[string]string{"event.bundle": string(x.event), "week.bundle": string(x.week), "check.py": scripts["check.py"], "walk.py": scripts["walk.py"]} {
+	files := map[string]string{"event.bundle": string(x.event), "week.bundle": string(x.week)}
+	maps.Copy(files, scripts)
+	for name, text := range files {
 		require.NoError(x.t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
 	return dir
@@ -177,7 +180,9 @@ func (x *exported) byHand(t *testing.T) {
 	hash := evidence.LeafHash(leaf)
 	require.Contains(t, out[3], hex.EncodeToString(hash[:]))
 	require.Contains(t, out[4], evidence.Fingerprint(x.agent.Public()), "the key that the ledger registered")
-	require.Contains(t, out[5], "PROOFS HOLD")
+	require.Contains(t, out[2], "THE KEY OF linewatch/a")
+	require.NotContains(t, out[2], "IN NO BASIS LEAF")
+	require.NotContains(t, out[2], "THE SUMMARY DOES NOT")
 	require.Contains(t, out[5], "CHECKPOINTS HOLD")
 	require.Contains(t, out[5], string(wiretest.Leaf("st07", 0)))
 }
@@ -239,6 +244,28 @@ func (x *exported) everyByteByHand(t *testing.T) {
 	}
 }
 
+// unsigned takes the stations' own signature lines away and makes the lengths fit.
+func unsigned(t *testing.T, data []byte) []byte {
+	t.Helper()
+	var out []byte
+	cut := 0
+	for rest := data; len(rest) > 0; {
+		line, after, _ := bytes.Cut(rest, []byte("\n"))
+		var kind string
+		var n int
+		if _, err := fmt.Sscanf(string(line), "%s %d", &kind, &n); err == nil && n <= len(after) && strings.Contains(" proof checkpoint ", " "+kind+" ") {
+			body := regexp.MustCompile("(?m)^\u2014 linewatch/[0-9a-f]{16}/.*\n").ReplaceAll(after[:n], nil)
+			cut += n - len(body)
+			line, after = append(fmt.Appendf(nil, "%s %d\n", kind, len(body)), body...), after[n:]
+			out, rest = append(out, line...), after
+			continue
+		}
+		out, rest = append(append(out, line...), '\n'), after
+	}
+	require.Positive(t, cut)
+	return out
+}
+
 // What the scripts cover they find without the hash of the whole file too.
 func (x *exported) forged(t *testing.T) {
 	scripts, _ := document(t)
@@ -264,15 +291,29 @@ func (x *exported) forged(t *testing.T) {
 		"a key for no size":   swap(x.event, key, strings.TrimSuffix(key, "0 0")+"0 1"),
 		"a key for later":     swap(x.event, key, strings.TrimSuffix(key, "0 0")+"900 0"),
 		"another size signed": swap(x.event, "\n7\n", "\n6\n"),
+		"nobody signed":       unsigned(t, x.event),
+		"a second summary":    swap(x.event, "\nend sha256:", "\nsummary 2\nx\n\nend sha256:"),
+		"an unknown part":     swap(x.event, "\nend sha256:", "\nnotice 2\nx\n\nend sha256:"),
+		"a length of its own": swap(x.event, "\nend sha256:", "\nproof -3\nend sha256:"),
 	} {
 		said, ok := runs("check.py", forged)
 		require.False(t, ok, "%s: %s", name, said)
 	}
-	leaf := string(wiretest.Leaf("st07", 3))
+	said, ok = runs("check.py", swap(x.event[:len(x.event)/2], "st07", "st08"))
+	require.False(t, ok, "half a file: %s", said)
+	at := bytes.Index(x.event, []byte("\nkey "))
+	said, ok = runs("check.py", append(swap(x.event[:at], "st07", "st08"), x.event[at:]...))
+	require.True(t, ok, said)
+	require.Contains(t, said, "THE SUMMARY DOES NOT HAVE THIS TEXT", "a changed summary is told")
+	leaf, origin := string(wiretest.Leaf("st07", 3)), regexp.MustCompile(`(?m)^linewatch/[0-9a-f]{16}/\S+$`).FindString(string(x.week))
 	for name, forged := range map[string][]byte{
 		"a leaf changed":      swap(x.week, "= "+leaf, "= "+strings.Replace(leaf, `"st07"`, `"st08"`, 1)+" "),
 		"a key for later":     swap(x.week, key, strings.TrimSuffix(key, "0 0")+"900 0"),
 		"another root's size": swap(x.week, "\n7\n", "\n6\n"),
+		"nobody signed":       unsigned(t, x.week),
+		"leaves nobody signed": swap(x.week, "\nend sha256:", fmt.Sprintf("\nrun %d\n%s\n7\n= {}\n\nend sha256:",
+			len(origin)+len("\n7\n= {}\n"), origin)),
+		"another mark of a leaf": swap(x.week, "= "+leaf, "=\t"+leaf),
 	} {
 		said, ok := runs("walk.py", forged)
 		require.False(t, ok, "%s: %s", name, said)
