@@ -237,9 +237,10 @@ func (s *Store) Segments(ctx context.Context, log string, from uint64) iter.Seq2
 			return
 		}
 		for {
+			at := int64(min(from, math.MaxInt64))
 			batch, err := collect(rowsOf(s.reader.QueryContext(ctx, `SELECT `+segmentColumns+` FROM segments
 				WHERE log = ? AND first + count > ? AND first >= (SELECT coalesce(max(first), 0) FROM segments WHERE log = ? AND first <= ?)
-				ORDER BY first LIMIT 32`, n, int64(from), n, int64(from))), scanSegment(log))
+				ORDER BY first LIMIT 32`, n, at, n, at)), scanSegment(log))
 			if err != nil {
 				yield(store.StoredSegment{}, fmt.Errorf("segments of log %s: %w", log, err))
 				return

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"math"
 	"sync"
 	"testing"
 
@@ -101,6 +102,9 @@ func testSegments(t *testing.T, s store.Store) {
 		require.NoError(t, err)
 		require.Equal(t, uint64(99), g.First, "the segment that holds leaf 100")
 		break
+	}
+	for range s.Segments(ctx, l.ID, math.MaxUint64) {
+		require.Fail(t, "nothing is behind the largest index")
 	}
 	for range s.Segments(ctx, l.ID, l.Size) {
 		require.Fail(t, "there is no segment behind the end")
