@@ -6,7 +6,6 @@ func chartFigures() []Figure {
 		group   = "Detection: control charts and forecasts"
 		inChart = "agent/detect/spc:"
 		inTrend = "agent/detect/trend:"
-		inNAB   = "packaging/nab:"
 	)
 	return []Figure{
 		{Group: group, What: "a value into a control chart with EWMA and CUSUM", Of: Ref{inChart + "Chart", "ns/op"}, Unit: "ns", Plus: 1000},
@@ -15,7 +14,5 @@ func chartFigures() []Figure {
 		{Group: group, What: "of them within the interval that was told", Of: Ref{inTrend + "Backtest", "%inside"}, Unit: "%"},
 		{Group: group, What: "error of the middle of the interval, median", Of: Ref{inTrend + "Backtest", "%error"}, Unit: "%"},
 		{Group: group, What: "told before the limit, median", Of: Ref{inTrend + "Backtest", "lead-min"}, Unit: "min"},
-		{Group: group, What: "forecasts on the curves of NAB (NAB_DIR)", Of: Ref{inNAB + "ForecastOnRecordedCurves", "told"}, Unit: "told"},
-		{Group: group, What: "of them that did not come true, per signal and month", Of: Ref{inNAB + "ForecastOnRecordedCurves", "false/month"}, Unit: "false"},
 	}
 }
