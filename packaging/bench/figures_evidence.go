@@ -1,7 +1,11 @@
 package bench
 
-// inBundles is the folder of the benchmarks of what auditors check.
-const inBundles = "shared/evidence/bundle:"
+// Folders of the benchmarks of what is checked and sealed.
+const (
+	inBundles = "shared/evidence/bundle:"
+	inVerify  = "aggregator/verify:"
+	inSeal    = "shared/seal:"
+)
 
 // evidenceFigures: how large evidence is, and what checking it costs.
 func evidenceFigures() (all []Figure) {
@@ -20,5 +24,25 @@ func evidenceFigures() (all []Figure) {
 			Figure{Group: group, What: c.what + ": size of an event", Of: Ref{inBundles + "VerifyLog/" + c.name, "bytes/event"}, Unit: "B"},
 		)
 	}
-	return all
+	const whole = "Evidence, the aggregator's own verify of a whole store"
+	for _, db := range []struct{ name, what string }{{"sqlite", "SQLite"}, {"postgres", "PostgreSQL"}} {
+		all = append(all,
+			Figure{Group: whole, What: db.what + ", evidence and each row of the read model", Of: Ref{inVerify + "Verify/" + db.name + "/with_rows", "events/s"}, Unit: "/s"},
+			Figure{Group: whole, What: db.what + ", evidence alone", Of: Ref{inVerify + "Verify/" + db.name + "/evidence_alone", "events/s"}, Unit: "/s"},
+		)
+	}
+	return append(all, sealedFigures()...)
+}
+
+// sealedFigures: what keeping a field readable only for some costs.
+func sealedFigures() []Figure {
+	const group = "Sealed fields"
+	return []Figure{
+		{Group: group, What: "an event with one sealed person through the pipeline", Of: Ref{inPipeline + "Event/sealed", "ns/op"}, Peer: Ref{inPipeline + "Event/clear", "ns/op"}, PeerName: "the same in clear", Unit: "ns"},
+		{Group: group, What: "the field policy on an event without anything to seal", Of: Ref{inSeal + "Policy", "ns/op"}, Unit: "ns"},
+		{Group: group, What: "one field sealed", Of: Ref{inSeal + "Seal", "ns/op"}, Unit: "ns"},
+		{Group: group, What: "one field opened", Of: Ref{inSeal + "Open", "ns/op"}, Unit: "ns"},
+		{Group: group, What: "a new data key, once a person and month (P-256)", Of: Ref{inSeal + "NewDataKey/p256", "ns/op"}, Unit: "µs", Scale: 1e-3},
+		{Group: group, What: "the same with ML-KEM-768 beside P-256", Of: Ref{inSeal + "NewDataKey/mlkem768-p256", "ns/op"}, Unit: "µs", Scale: 1e-3},
+	}
 }
