@@ -1,8 +1,8 @@
 package vault
 
 import (
+	"bytes"
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -98,6 +98,8 @@ func (v *Vault) keys(ctx context.Context, ids []string) (map[string]*seal.DataKe
 	if len(ask) == 0 || v.o.Store == nil {
 		return out, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, lookup)
+	defer cancel()
 	blobs, err := v.o.Store.WrappedKeys(ctx, ask)
 	if err != nil {
 		return nil, fmt.Errorf("vault: %w", err)
@@ -161,11 +163,15 @@ func (v *Vault) field(id, path string, f event.SealedField, key *seal.DataKey, w
 // Token is what stands for a value in the blind index: an HMAC under a key that
 // only the vault has. path is that of the field, without regard to array indexes.
 func (v *Vault) Token(path, value string) string {
+	text := append(append(make([]byte, 0, 128), path...), '\n')
+	text = append(text, folded(value)...)
+	var sum [sha256.Size]byte
 	v.mu.Lock()
-	mac := hmac.New(sha256.New, v.index)
+	v.mac.Reset() // keeps what it computed of the key
+	v.mac.Write(text)
+	v.mac.Sum(sum[:0])
 	v.mu.Unlock()
-	mac.Write([]byte(path + "\n" + folded(value)))
-	return hex.EncodeToString(mac.Sum(nil)[:16])
+	return hex.EncodeToString(sum[:16])
 }
 
 // PersonToken is the token of a field that names this person, whatever its path.
@@ -191,20 +197,18 @@ func (v *Vault) blind(row *store.Row) []store.Blind {
 	if len(row.Sealed) == 0 {
 		return nil
 	}
-	var ids []string
+	ids := make([]string, 0, 4)
 	for _, f := range row.Sealed {
 		if seal.ValidID(f.Key) && !slices.Contains(ids, f.Key) {
 			ids = append(ids, f.Key)
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lookup)
-	defer cancel()
-	keys, err := v.keys(ctx, ids)
+	keys, err := v.keys(context.Background(), ids)
 	if err != nil {
 		v.log.Warn("sealed fields not indexed", "error", err)
 		return nil
 	}
-	var out []store.Blind
+	out := make([]store.Blind, 0, len(row.Sealed)+1)
 	for path, f := range row.Sealed {
 		key := keys[f.Key]
 		if key == nil {
@@ -252,6 +256,9 @@ func indexPath(path string) string {
 
 // scalar is the text of a JSON text, number, true or false.
 func scalar(value []byte) (string, bool) {
+	if n := len(value); n > 2 && value[0] == '"' && value[n-1] == '"' && bytes.IndexByte(value, '\\') < 0 {
+		return string(value[1 : len(value)-1]), true // it was inside the profile when it was sealed
+	}
 	var v any
 	if len(value) == 0 || json.Unmarshal(value, &v) != nil {
 		return "", false

@@ -7,10 +7,13 @@ package vault
 import (
 	"context"
 	"crypto"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -121,7 +124,7 @@ type Vault struct {
 	stamp     stamp // of vault.json and destroyed.note, as read
 	private   map[string]*seal.PrivateKey
 	active    *seal.PublicKey
-	index     []byte
+	mac       hash.Hash // under the key of the blind index
 	destroyed seal.Destroyed
 	note      []byte // signed list, as on disk
 	named     wire.Destroyed
@@ -275,7 +278,7 @@ func (v *Vault) load() error {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.file, v.stamp, v.private, v.active, v.index = f, s, private, active, index
+	v.file, v.stamp, v.private, v.active, v.mac = f, s, private, active, hmac.New(sha256.New, index)
 	v.setDestroyed(list, note)
 	return nil
 }

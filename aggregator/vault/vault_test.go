@@ -34,7 +34,7 @@ var (
 
 // rig is a vault with a store and a ledger beside it.
 type rig struct {
-	*testing.T
+	testing.TB
 	dir   string
 	db    string
 	store *sqlite.Store
@@ -44,9 +44,9 @@ type rig struct {
 	log   *storetest.Log
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{T: t, dir: t.TempDir()}
+	r := &rig{TB: t, dir: t.TempDir()}
 	r.db = filepath.Join(r.dir, "store.db")
 	root := vault.Root{From: vault.FromFile, File: filepath.Join(r.dir, "root.key")}
 	require.NoError(t, vault.NewRootFile(root.File))
@@ -91,14 +91,14 @@ func (r *rig) login(who, name string) []byte {
 		seal.UserPath:       key.Seal(e.ID, seal.UserPath, []byte(`"`+name+`"`)),
 		"event_data.device": key.Seal(e.ID, "event_data.device", []byte(`"HMI-4"`)),
 	}
-	a := r.log.Append(r.T, e)
+	a := r.log.Append(r.TB, e)
 	a.Keys = map[string][]byte{key.ID: key.Blob}
 	r.vault.Learn(a.Keys)
 	leaf := r.log.Leaves[len(r.log.Leaves)-1]
 	row, ok := r.vault.Projector(project.Project)(leaf, store.LeafAt{Log: r.log.ID, Index: a.First, AgentID: r.log.AgentID, Class: r.log.Class, Received: a.Received})
 	require.True(r, ok)
 	a.Rows[0] = row
-	storetest.Commit(r.T, r.store, a)
+	storetest.Commit(r.TB, r.store, a)
 	return leaf
 }
 
