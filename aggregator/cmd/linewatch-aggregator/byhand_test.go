@@ -179,6 +179,7 @@ func (x *exported) byHand(t *testing.T) {
 	require.Regexp(t, `\nALL 3 PROOFS HOLD\n$`, out[2])
 	hash := evidence.LeafHash(leaf)
 	require.Contains(t, out[3], hex.EncodeToString(hash[:]))
+	require.Contains(t, out[2], "its hash is "+hex.EncodeToString(hash[:]))
 	require.Contains(t, out[4], evidence.Fingerprint(x.agent.Public()), "the key that the ledger registered")
 	require.Contains(t, out[2], "THE KEY OF linewatch/a")
 	require.NotContains(t, out[2], "IN NO BASIS LEAF")
@@ -294,6 +295,8 @@ func (x *exported) forged(t *testing.T) {
 		"nobody signed":       unsigned(t, x.event),
 		"a second summary":    swap(x.event, "\nend sha256:", "\nsummary 2\nx\n\nend sha256:"),
 		"an unknown part":     swap(x.event, "\nend sha256:", "\nnotice 2\nx\n\nend sha256:"),
+		"whole logs":          x.week,
+		"another label":       swap(x.event, "\nextra ", "\nother "),
 		"a length of its own": swap(x.event, "\nend sha256:", "\nproof -3\nend sha256:"),
 	} {
 		said, ok := runs("check.py", forged)
@@ -304,7 +307,7 @@ func (x *exported) forged(t *testing.T) {
 	at := bytes.Index(x.event, []byte("\nkey "))
 	said, ok = runs("check.py", append(swap(x.event[:at], "st07", "st08"), x.event[at:]...))
 	require.True(t, ok, said)
-	require.Contains(t, said, "THE SUMMARY DOES NOT HAVE THIS TEXT", "a changed summary is told")
+	require.Contains(t, said, "THE SUMMARY DOES NOT HAVE THE TEXT", "a changed summary is told")
 	leaf, origin := string(wiretest.Leaf("st07", 3)), regexp.MustCompile(`(?m)^linewatch/[0-9a-f]{16}/\S+$`).FindString(string(x.week))
 	for name, forged := range map[string][]byte{
 		"a leaf changed":      swap(x.week, "= "+leaf, "= "+strings.Replace(leaf, `"st07"`, `"st08"`, 1)+" "),
