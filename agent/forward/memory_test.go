@@ -49,3 +49,42 @@ func TestARequestThatWasTooLargeIsMadeSmaller(t *testing.T) {
 	require.Equal(t, f.o.Request/2, f.size)
 	require.False(t, hasStatus(err, http.StatusOK))
 }
+
+// An aggregator whose disk is full answers, again and again: what it can't store is
+// not sent to it in full each time.
+func TestRequestsAreSmallWhileNothingIsStored(t *testing.T) {
+	r := newRig(t)
+	r.agg.Set(wiretest.Faults{Busy: true})
+	r.add(event.Manufacturing, 0, 1000)
+	r.fo.Journal = r.j
+	f := New(r.fo)
+	again := func() {
+		for _, c := range f.cursors {
+			c.wait = time.Time{}
+		}
+		sent, err := f.round(t.Context())
+		require.NoError(t, err)
+		require.True(t, sent)
+	}
+	for range 10 {
+		again()
+	}
+	require.Equal(t, minRequest, f.size)
+	r.agg.Set(wiretest.Faults{})
+	again()
+	require.Equal(t, 2*minRequest, f.size, "it grows again with what is stored")
+}
+
+func TestRequestsAreSmallWhileTheAggregatorAsksForPatience(t *testing.T) {
+	r := newRig(t)
+	r.add(event.Manufacturing, 0, 1000)
+	r.fo.Journal = r.j
+	f := New(r.fo)
+	_, err := f.round(t.Context())
+	require.NoError(t, err)
+	r.add(event.Manufacturing, 1000, 1000)
+	r.agg.Set(wiretest.Faults{Unavailable: true})
+	_, err = f.round(t.Context())
+	require.Error(t, err)
+	require.Less(t, f.size, f.o.Request)
+}

@@ -45,12 +45,11 @@ func (f *Forwarder) round(ctx context.Context) (sent bool, err error) {
 	}
 	var results []wire.Result
 	if err := f.send(ctx, http.MethodPost, f.o.URLs[f.url]+wire.PathSegments, "application/octet-stream", body, &results); err != nil {
-		if hasStatus(err, http.StatusRequestEntityTooLarge) || errors.Is(err, context.DeadlineExceeded) {
-			f.size = max(f.size/2, minRequest) // what was too much once more would be too much again
+		if _, answered := errors.AsType[*statusError](err); answered || errors.Is(err, context.DeadlineExceeded) {
+			f.smaller() // what was too much, or came at a bad time, would be so again
 		}
 		return false, err
 	}
-	f.size = min(f.size*2, f.o.Request)
 	if len(results) != len(segs) {
 		return false, fmt.Errorf("aggregator answers %d results to %d segments", len(results), len(segs))
 	}
@@ -59,11 +58,23 @@ func (f *Forwarder) round(ctx context.Context) (sent bool, err error) {
 	f.stat.Requests++
 	f.mu.Unlock()
 	var errs []error
+	busy, stored := false, false
 	for i, s := range segs {
 		errs = append(errs, f.take(ctx, s, results[i]))
+		busy, stored = busy || results[i].Result == wire.ResultBusy, stored || results[i].Result == wire.ResultStored
+	}
+	if busy && !stored {
+		f.smaller()
+	} else {
+		f.size = min(f.size*2, f.o.Request)
 	}
 	return true, errors.Join(errs...)
 }
+
+// smaller halves the next request. An aggregator that can't store (its disk is full,
+// its database is away) is asked again and again: with all that waits, each time,
+// the asking would cost memory, processor time and the network.
+func (f *Forwarder) smaller() { f.size = max(f.size/2, minRequest) }
 
 // gather takes the next segment of each log, most important class first, until
 // the request is large enough.

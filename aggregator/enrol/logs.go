@@ -24,12 +24,20 @@ const maxLogs = 1000
 // RegisterLog registers a log of an agent, with the ledger's log.registered in
 // the same transaction. The same registration again is answered with the state.
 func (s *Service) RegisterLog(ctx context.Context, a store.Agent, reg wire.LogRegistration) (wire.LogState, error) {
+	s.admit.Lock()
+	defer s.admit.Unlock()
+	// Who asks was perhaps known from memory: its newest key may have come since.
+	a, err := s.opts.Store.Agent(ctx, a.ID)
+	if err != nil {
+		return wire.LogState{}, fmt.Errorf("register log: %w", err)
+	}
+	if a.State != store.AgentActive {
+		return wire.LogState{}, denied(http.StatusForbidden, "agent %s is %s", a.ID, a.State)
+	}
 	o, key, err := checkRegistration(a, reg)
 	if err != nil {
 		return wire.LogState{}, err
 	}
-	s.admit.Lock()
-	defer s.admit.Unlock()
 	lg, err := s.opts.Store.Log(ctx, o.Log)
 	if err == nil {
 		if lg.Origin != reg.Origin || lg.AgentID != a.ID {

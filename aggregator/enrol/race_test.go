@@ -2,8 +2,10 @@ package enrol_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/pem"
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -92,4 +94,25 @@ func TestARevocationOvertakenByARenewalIsCarriedOut(t *testing.T) {
 	now, err := r.Store.Agent(t.Context(), a.ID)
 	require.NoError(t, err)
 	require.Equal(t, store.AgentRevoked, now.State)
+}
+
+// The agent registers a log under its new key right after the answer that confirmed
+// it; what the service knew of the agent is from before.
+func TestALogUnderAKeyThatCameAMomentAgoIsRegistered(t *testing.T) {
+	r := ingesttest.New(t)
+	a := r.Agent("st07")
+	status, _, err := a.Register(t.Context(), a.Log("security", ""))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, status)
+	record, err := r.Store.Agent(t.Context(), a.ID)
+	require.NoError(t, err)
+	_, fresh, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	record.Keys = append(record.Keys, store.AgentKey{Public: fresh.Public().(ed25519.PublicKey), Since: r.Clock.Now()})
+	_, err = r.Store.Commit(t.Context(), store.Change{Agents: []store.Agent{record}})
+	require.NoError(t, err)
+	a.Key = fresh
+	status, _, err = a.Register(t.Context(), a.Log("manufacturing", ""))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, status)
 }
