@@ -14,6 +14,21 @@ import (
 // The forwarder is away: nothing is receipted. What was committed must not pile up
 // in memory, neither the leaves nor the ranges of their commits.
 func TestMemoryStaysFlatWhileNobodyTakesWhatIsCommitted(t *testing.T) {
+	staysFlat(t, func(*Journal) {})
+}
+
+// The aggregator answers, and stores nothing (its disk is full): the forwarder asks
+// for the same leaves again and again.
+func TestMemoryStaysFlatWhileTheSameIsAskedForAgainAndAgain(t *testing.T) {
+	staysFlat(t, func(j *Journal) {
+		s, err := j.Next(t.Context(), logOf(t, j, event.Manufacturing).ID, 0, 64<<10)
+		require.NoError(t, err)
+		require.NotEmpty(t, s.Leaves)
+	})
+}
+
+func staysFlat(t *testing.T, meanwhile func(*Journal)) {
+	t.Helper()
 	j := open(t, options(t, func(o *Options) { o.MaxFile = 8 << 20 }))
 	heap := func() int64 {
 		runtime.GC()
@@ -29,6 +44,7 @@ func TestMemoryStaysFlatWhileNobodyTakesWhatIsCommitted(t *testing.T) {
 				out[i] = Leaf{Class: event.Manufacturing, Bytes: append([]byte(nil), out[i].Bytes...)}
 			}
 			mustAppend(t, j, out)
+			meanwhile(j)
 			batch++
 		}
 	}

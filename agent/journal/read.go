@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +19,8 @@ import (
 
 // The commits kept in memory for a forwarder that is nearly up to date: reading
 // them from the file and hashing them again costs a sixth of the agent's processor
-// time at full speed. While nobody asks, during an outage, little is kept.
+// time at full speed. While nobody asks for more than before, during an outage or
+// while the aggregator can't store, little is kept.
 const (
 	recentBytes = 8 << 20
 	quietBytes  = 1 << 20
@@ -46,7 +48,25 @@ type recent struct {
 	byLog map[string][]recentCommit
 	order []string // log of each commit, oldest first
 	bytes int64
-	asked atomic.Int64 // when somebody asked last, in Unix nanoseconds
+	asked atomic.Int64 // when somebody got on in a log, in Unix nanoseconds
+
+	mu sync.Mutex
+	at map[string]uint64 // what was asked for last, by log
+}
+
+// ask notes from where a log was asked for. Who asks for the same again and again
+// does not get on: the newest commits would only lie in memory for him.
+func (r *recent) ask(log string, from uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before, known := r.at[log]
+	if known && from > before {
+		r.asked.Store(time.Now().UnixNano())
+	}
+	if r.at == nil {
+		r.at = map[string]uint64{}
+	}
+	r.at[log] = from
 }
 
 type recentCommit struct {
@@ -125,7 +145,7 @@ func (j *Journal) Next(ctx context.Context, log string, from uint64, target int)
 }
 
 func (j *Journal) next(log string, from uint64, target int) (*Segment, error) {
-	j.recent.asked.Store(time.Now().UnixNano())
+	j.recent.ask(log, from)
 	j.mu.RLock()
 	l := j.logs[log]
 	if l == nil || from >= l.size {
