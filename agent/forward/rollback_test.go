@@ -49,8 +49,7 @@ func TestAFolderCopiedBackIsSucceededAndLosesNothing(t *testing.T) {
 	r.caughtUp()
 	r.stop()
 	require.NoError(t, r.j.Close())
-	backup := filepath.Join(t.TempDir(), "backup")
-	require.NoError(t, os.CopyFS(backup, os.DirFS(r.jo.Dir)))
+	backup := r.copied()
 
 	r.openJournal()
 	r.start()
@@ -61,8 +60,7 @@ func TestAFolderCopiedBackIsSucceededAndLosesNothing(t *testing.T) {
 	require.NoError(t, r.j.Close())
 
 	// The administrator puts the copy back; the station goes on from there.
-	require.NoError(t, os.RemoveAll(r.jo.Dir))
-	require.NoError(t, os.CopyFS(r.jo.Dir, os.DirFS(backup)))
+	r.putBack(backup)
 	r.openJournal()
 	r.add(event.Manufacturing, 1000, 30)
 	r.start()
@@ -181,14 +179,12 @@ func TestANeverForwardedTailRolledBackIsNotCaughtBySignaturesButTheHeartbeatsSho
 	r.start()
 	r.caughtUp()
 	r.stop()
-	backup := filepath.Join(t.TempDir(), "backup")
-	require.NoError(t, os.CopyFS(backup, os.DirFS(r.jo.Dir)))
+	backup := r.copied()
 	origin := r.log(event.Manufacturing).Origin
 
 	r.add(event.Manufacturing, 50, 20) // never sent
 	require.NoError(t, r.j.Close())
-	require.NoError(t, os.RemoveAll(r.jo.Dir))
-	require.NoError(t, os.CopyFS(r.jo.Dir, os.DirFS(backup)))
+	r.putBack(backup)
 	r.openJournal()
 	r.start()
 	r.add(event.Manufacturing, 100, 10)
@@ -225,8 +221,7 @@ func TestAFolderCopiedBackAcrossAChangeOfTheKeyIsSucceededToo(t *testing.T) {
 	r.caughtUp()
 	r.stop()
 	require.NoError(t, r.j.Close())
-	backup := filepath.Join(t.TempDir(), "backup")
-	require.NoError(t, os.CopyFS(backup, os.DirFS(r.jo.Dir)))
+	backup := r.copied()
 
 	r.openJournal()
 	r.start()
@@ -239,8 +234,7 @@ func TestAFolderCopiedBackAcrossAChangeOfTheKeyIsSucceededToo(t *testing.T) {
 	r.stop()
 	require.NoError(t, r.j.Close())
 
-	require.NoError(t, os.RemoveAll(r.jo.Dir))
-	require.NoError(t, os.CopyFS(r.jo.Dir, os.DirFS(backup)))
+	r.putBack(backup)
 	r.openJournal()
 	r.add(event.Manufacturing, 1000, 30)
 	r.start()
@@ -276,8 +270,7 @@ func TestAFolderCopiedBackAcrossAChangeOfTheKeyThatGrewFurtherIsSucceededOnceToo
 	r.caughtUp()
 	r.stop()
 	require.NoError(t, r.j.Close())
-	backup := filepath.Join(t.TempDir(), "backup")
-	require.NoError(t, os.CopyFS(backup, os.DirFS(r.jo.Dir)))
+	backup := r.copied()
 	r.openJournal()
 	r.start()
 	_, next, err := ed25519.GenerateKey(nil)
@@ -289,8 +282,7 @@ func TestAFolderCopiedBackAcrossAChangeOfTheKeyThatGrewFurtherIsSucceededOnceToo
 	r.stop()
 	require.NoError(t, r.j.Close())
 
-	require.NoError(t, os.RemoveAll(r.jo.Dir))
-	require.NoError(t, os.CopyFS(r.jo.Dir, os.DirFS(backup)))
+	r.putBack(backup)
 	r.openJournal()
 	for n := range 50 {
 		r.add(event.Manufacturing, 1000+n*7, 7)
@@ -398,4 +390,19 @@ func (r *rig) rootOf(origin string, size uint64) evidence.Hash {
 	root, err := tree.Root()
 	require.NoError(r.t, err)
 	return root
+}
+
+// copied is a copy of the closed journal's folder, as an image of the PC has it.
+func (r *rig) copied() string {
+	r.t.Helper()
+	dir := filepath.Join(r.t.TempDir(), "backup")
+	require.NoError(r.t, os.CopyFS(dir, os.DirFS(r.jo.Dir)))
+	return dir
+}
+
+// putBack replaces the closed journal by such a copy.
+func (r *rig) putBack(dir string) {
+	r.t.Helper()
+	require.NoError(r.t, os.RemoveAll(r.jo.Dir))
+	require.NoError(r.t, os.CopyFS(r.jo.Dir, os.DirFS(dir)))
 }
