@@ -106,6 +106,15 @@ func JSON(out io.Writer, v any) error {
 	return e.Encode(v)
 }
 
+// Done says what a command did: the sentence to a person, v to a program.
+func Done(out io.Writer, asJSON bool, v any, format string, args ...any) error {
+	if asJSON {
+		return JSON(out, v)
+	}
+	_, err := fmt.Fprintf(out, format+"\n", args...)
+	return err
+}
+
 // Table writes rows under a head, columns aligned.
 func Table(out io.Writer, head []string, rows [][]string) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
@@ -118,8 +127,8 @@ func Table(out io.Writer, head []string, rows [][]string) error {
 
 // Secret reads a password or token: the first line of file, of standard input
 // for "-", or typed twice at a terminal when file is "". Secrets never stand on
-// a command line.
-func Secret(what, file string, in io.Reader, prompt io.Writer) (string, error) {
+// a command line; flag is the one that names the file.
+func Secret(what, flag, file string, in io.Reader, prompt io.Writer) (string, error) {
 	switch {
 	case file == "-":
 		return firstLine(what, in)
@@ -136,7 +145,7 @@ func Secret(what, file string, in io.Reader, prompt io.Writer) (string, error) {
 	}
 	tty, ok := in.(*os.File)
 	if !ok || !term.IsTerminal(int(tty.Fd())) {
-		return "", Usage("%s: name a file with it (or - for standard input)", what)
+		return "", Usage("%s: name a file with it: %s FILE (- for standard input)", what, flag)
 	}
 	var typed [2]string
 	for i, text := range []string{what + ": ", "again: "} {

@@ -46,16 +46,23 @@ func TestExitCodesTellWhoseFaultItIs(t *testing.T) {
 func TestASecretIsTheFirstLine(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pw")
 	require.NoError(t, os.WriteFile(file, []byte("correct horse\r\nsecond\n"), 0o600))
-	got, err := Secret("password", file, nil, nil)
+	got, err := Secret("password", "--password-file", file, nil, nil)
 	require.NoError(t, err)
 	require.Equal(t, "correct horse", got)
-	got, err = Secret("password", "-", strings.NewReader("from stdin"), nil)
+	got, err = Secret("password", "--password-file", "-", strings.NewReader("from stdin"), nil)
 	require.NoError(t, err)
 	require.Equal(t, "from stdin", got)
-	_, err = Secret("password", "-", strings.NewReader("\n"), nil)
+	_, err = Secret("password", "--password-file", "-", strings.NewReader("\n"), nil)
 	require.ErrorContains(t, err, "empty")
-	_, err = Secret("password", "", strings.NewReader(""), nil)
-	require.ErrorContains(t, err, "name a file")
+	_, err = Secret("password", "--password-file", "", strings.NewReader(""), nil)
+	require.ErrorContains(t, err, "name a file with it: --password-file FILE")
+}
+
+func TestWhatWasDoneIsASentenceOrAnObject(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, Done(&out, false, map[string]string{"user": "anna"}, "%s: disabled", "anna"))
+	require.NoError(t, Done(&out, true, map[string]string{"user": "anna"}, "%s: disabled", "anna"))
+	require.Equal(t, "anna: disabled\n{\n  \"user\": \"anna\"\n}\n", out.String())
 }
 
 func TestTablesAlign(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"strings"
 	"testing"
@@ -39,7 +40,7 @@ func TestATokenThatCannotBeReadIsNamedAndNeverPrinted(t *testing.T) {
 	parsed, err := identity.ParseToken(whole)
 	require.NoError(t, err)
 	cut := whole[:len(whole)/2]
-	s.fails(cli.ExitUsage, []string{"enrol"}, "enrolment token: name a file")
+	s.fails(cli.ExitUsage, []string{"enrol"}, "enrolment token: name a file", "--token-file")
 	s.fails(cli.ExitUsage, []string{"enrol", "--token-file", s.path("nope")}, s.path("nope"))
 	s.fails(cli.ExitUsage, []string{"enrol", "--token-file", s.file("token", "")}, "empty")
 	s.fails(cli.ExitFailed, []string{"enrol", "--token-file", s.file("token", cut)}, "copy it whole")
@@ -91,7 +92,12 @@ func TestAnEnrolmentThatWaitsIsNoFailureAndAnAbsentAggregatorIsTemporary(t *test
 	s := newStation(t).withOffice()
 	s.office.Pending(true)
 	require.Contains(t, s.ok("enrol", "--token-file", s.file("token", s.office.Token())), "waits for approval: a person must look")
+	require.Regexp(t, `station a[0-9a-f]{15} [0-9a-f]{64}`, s.ok("enrol"), "what is compared before the approval")
 	require.Contains(t, s.ok("check"), "waits for approval")
+	var waits map[string]any
+	require.NoError(t, json.Unmarshal([]byte(s.ok("enrol", "--json")), &waits))
+	require.Equal(t, true, waits["pending"])
+	require.Len(t, waits["fingerprint"], 64, "what a person compares before the approval")
 	s.office.Pending(false)
 	require.Contains(t, s.ok("enrol", "--wait", "1s"), "enrolled as")
 

@@ -104,7 +104,7 @@ func retry(cmd *cobra.Command, id *enrol.Identity, cfg config.Config, tokenFile 
 	token := ""
 	if tokenFile != "" {
 		var err error
-		if token, err = cli.Secret("enrolment token", tokenFile, cmd.InOrStdin(), cmd.ErrOrStderr()); err != nil {
+		if token, err = cli.Secret("enrolment token", "--token-file", tokenFile, cmd.InOrStdin(), cmd.ErrOrStderr()); err != nil {
 			return err
 		}
 	}
@@ -116,7 +116,7 @@ func (a *app) again(cmd *cobra.Command, id *enrol.Identity, cfg config.Config, t
 	if _, err := a.unsent(cmd.Context(), cfg); errors.Is(err, journal.ErrLocked) {
 		return errors.New("the agent is running with " + cfg.DataDir + "; stop it first: linewatch-agent stop")
 	}
-	token, err := cli.Secret("enrolment token", tokenFile, cmd.InOrStdin(), cmd.ErrOrStderr())
+	token, err := cli.Secret("enrolment token", "--token-file", tokenFile, cmd.InOrStdin(), cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (a *app) again(cmd *cobra.Command, id *enrol.Identity, cfg config.Config, t
 }
 
 func (a *app) create(cmd *cobra.Command, cfg config.Config, tokenFile string) (*enrol.Identity, error) {
-	token, err := cli.Secret("enrolment token", tokenFile, cmd.InOrStdin(), cmd.ErrOrStderr())
+	token, err := cli.Secret("enrolment token", "--token-file", tokenFile, cmd.InOrStdin(), cmd.ErrOrStderr())
 	if err != nil {
 		return nil, err
 	}
@@ -153,8 +153,9 @@ func (a *app) ask(cmd *cobra.Command, id *enrol.Identity, wait time.Duration) er
 			break
 		}
 		if !time.Now().Before(until) {
-			fmt.Fprintf(out, "agent %s waits for approval: %s\non the aggregator:  linewatch-aggregator agents approve %s\n", id.AgentID, id.Reason, id.AgentID)
-			return nil
+			waits := map[string]any{"agent_id": id.AgentID, "station": id.Station, "pending": true, "reason": id.Reason, "fingerprint": evidence.Fingerprint(id.PublicKey())}
+			return cli.Done(out, a.json, waits, "agent %s waits for approval: %s\nkey fingerprint (keep it on paper; it is compared before the approval, and anchors this station's proofs):\n  station %s %s\non the aggregator:  linewatch-aggregator agents approve %s",
+				id.AgentID, id.Reason, id.AgentID, evidence.Fingerprint(id.PublicKey()), id.AgentID)
 		}
 		select {
 		case <-ctx.Done():
@@ -197,6 +198,9 @@ func (a *app) prepareImageCommand() *cobra.Command {
 				return fmt.Errorf("%w (--force strips it all the same)", err)
 			}
 			removed, err := enrol.PrepareImage(cfg.DataDir, unsent, force)
+			if a.json {
+				return errors.Join(err, cli.JSON(cmd.OutOrStdout(), map[string]any{"removed": append([]string{}, removed...), "ready": err == nil}))
+			}
 			for _, p := range removed {
 				fmt.Fprintln(cmd.OutOrStdout(), "removed", p)
 			}

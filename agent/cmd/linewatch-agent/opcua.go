@@ -79,7 +79,7 @@ func (a *app) opcuaCommand() *cobra.Command {
 
 func (a *app) endpoints() *cobra.Command {
 	t := &target{open: true}
-	cmd := &cobra.Command{Use: "endpoints URL", Short: "What a server offers (nothing of it is authenticated)", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+	cmd := &cobra.Command{Use: "endpoints NAME|URL", Short: "What a server offers (nothing of it is authenticated)", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
 		s, opts, err := a.server(cmd, t, args[0])
 		if err != nil {
 			return err
@@ -111,7 +111,7 @@ func (a *app) endpoints() *cobra.Command {
 func (a *app) trust() *cobra.Command {
 	t := &target{}
 	var print string
-	cmd := &cobra.Command{Use: "trust URL", Short: "Show a server's certificate and trust it after comparing its fingerprint", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+	cmd := &cobra.Command{Use: "trust NAME|URL", Short: "Show a server's certificate and trust it after comparing its fingerprint", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
 		s, opts, err := a.server(cmd, t, args[0])
 		if err != nil {
 			return err
@@ -123,10 +123,7 @@ func (a *app) trust() *cobra.Command {
 		if len(files) == 0 {
 			return fmt.Errorf("nothing was trusted")
 		}
-		for _, f := range files {
-			fmt.Fprintln(cmd.OutOrStdout(), "trusted:", f)
-		}
-		return nil
+		return cli.Done(cmd.OutOrStdout(), a.json, map[string]any{"trusted": files}, "trusted: %s", strings.Join(files, "\ntrusted: "))
 	}}
 	t.flags(cmd)
 	cmd.Flags().StringVar(&print, "sha256", "", "trust the certificate with this fingerprint without asking")
@@ -159,7 +156,7 @@ func (a *app) browse() *cobra.Command {
 	t := &target{}
 	var where opcua.BrowseOptions
 	var asCSV bool
-	cmd := &cobra.Command{Use: "browse URL [PATH]", Short: "List variables as ready configuration", Args: cobra.RangeArgs(1, 2), RunE: func(cmd *cobra.Command, args []string) error {
+	cmd := &cobra.Command{Use: "browse NAME|URL [PATH]", Short: "List variables as ready configuration", Args: cobra.RangeArgs(1, 2), RunE: func(cmd *cobra.Command, args []string) error {
 		s, opts, err := a.server(cmd, t, args[0])
 		if err != nil {
 			return err
@@ -211,6 +208,11 @@ type printer interface{ Write([]byte) (int, error) }
 func showReading(_ context.Context, out printer, r source.Reading, asJSON bool) {
 	if o := r.Occurrence; o != nil {
 		text, _ := json.Marshal(o.Data)
+		if asJSON {
+			text, _ = json.Marshal(map[string]any{"event_type": o.Type, "event_data": json.RawMessage(text), "received_at": r.ReceivedAt})
+			fmt.Fprintln(out, string(text))
+			return
+		}
 		fmt.Fprintf(out, "%s  %s %s\n", r.ReceivedAt.Format("15:04:05.000"), o.Type, text)
 		return
 	}

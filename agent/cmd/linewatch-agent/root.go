@@ -112,8 +112,7 @@ func (a *app) serviceCommand(action string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(cmd.OutOrStdout(), text)
-		return nil
+		return cli.Done(cmd.OutOrStdout(), a.json, map[string]string{"action": action, "result": text}, "%s", text)
 	}}
 }
 

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/linewatch/linewatch/aggregator"
+	"github.com/linewatch/linewatch/aggregator/enrol"
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/cli"
 )
@@ -22,8 +24,7 @@ func (a *app) agentsCommand() *cobra.Command {
 			if err := agg.Enrol.Approve(ctx, args[0], replaces, who()); err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), "approved; the agent asks again within a minute")
-			return nil
+			return a.done(cmd, map[string]string{"agent": args[0], "state": "approved", "replaces": replaces}, "approved; the agent asks again within a minute")
 		})
 	}}
 	approve.Flags().StringVar(&replaces, "replaces", "", "the agent whose place it takes (a new PC at the same station); that one is revoked")
@@ -35,8 +36,7 @@ func (a *app) agentsCommand() *cobra.Command {
 			if err := agg.Enrol.Revoke(ctx, args[0], who(), reason); err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), "revoked")
-			return nil
+			return a.done(cmd, map[string]string{"agent": args[0], "state": "revoked"}, "revoked")
 		})
 	}}
 	revoke.Flags().StringVar(&reason, "reason", "", "why")
@@ -60,10 +60,12 @@ func (a *app) listAgents(cmd *cobra.Command, ctx context.Context, agg *aggregato
 		Host     string `json:"host"`
 		LastSeen string `json:"last_seen"`
 		Reason   string `json:"reason"`
+		// Of one that waits: to be compared with what its station printed.
+		Fingerprint string `json:"fingerprint,omitempty"`
 	}
-	var list []shown
+	list := []shown{}
 	for _, w := range waiting {
-		list = append(list, shown{w.AgentID, w.Station, "waits for approval", w.Host, "", w.Reason})
+		list = append(list, shown{w.AgentID, w.Station, "waits for approval", w.Host, "", w.Reason, w.Fingerprint})
 	}
 	for i := range agents {
 		g := &agents[i]
@@ -74,7 +76,7 @@ func (a *app) listAgents(cmd *cobra.Command, ctx context.Context, agg *aggregato
 		if !g.Seen.At.IsZero() {
 			seen = g.Seen.At.UTC().Format("2006-01-02 15:04:05Z")
 		}
-		list = append(list, shown{g.ID, g.Station, string(g.State), g.Host, seen, g.Reason})
+		list = append(list, shown{g.ID, g.Station, string(g.State), g.Host, seen, g.Reason, ""})
 	}
 	if a.json {
 		return cli.JSON(cmd.OutOrStdout(), list)
@@ -83,5 +85,24 @@ func (a *app) listAgents(cmd *cobra.Command, ctx context.Context, agg *aggregato
 	for i, s := range list {
 		rows[i] = []string{s.ID, s.Station, s.State, s.Host, s.LastSeen, s.Reason}
 	}
-	return cli.Table(cmd.OutOrStdout(), []string{"AGENT", "STATION", "STATE", "HOST", "LAST SEEN", "REASON"}, rows)
+	if err := cli.Table(cmd.OutOrStdout(), []string{"AGENT", "STATION", "STATE", "HOST", "LAST SEEN", "REASON"}, rows); err != nil {
+		return err
+	}
+	for _, w := range waiting {
+		toCompare(cmd.OutOrStdout(), w)
+	}
+	return nil
+}
+
+// toCompare says what to look at before an agent that waits is approved.
+func toCompare(out io.Writer, w enrol.Waiting) {
+	if w.Claim {
+		fmt.Fprintf(out, "\n%s is asked for by another machine; only if the agent has moved there:  agents approve %s\n", w.AgentID, w.AgentID)
+		return
+	}
+	fmt.Fprintf(out, "\ncompare with what the station printed:  station %s %s\nthe same, and you know of it:  agents approve %s", w.AgentID, w.Fingerprint, w.AgentID)
+	if w.Predecessor != "" {
+		fmt.Fprintf(out, "\nif it takes the place of the PC that it says it comes from, add:  --replaces %s", w.Predecessor)
+	}
+	fmt.Fprintln(out)
 }

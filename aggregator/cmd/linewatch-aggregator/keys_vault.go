@@ -75,8 +75,8 @@ vault.file into aggregator.yaml: the next start reads them.`,
 				if err := agg.Vault.Rotate(ctx, to, who()); err != nil {
 					return err
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "rotated. Now set in aggregator.yaml:\n  vault: {root: %s, file: %s}\nand destroy the old root key when the service has been restarted\n", from, path)
-				return nil
+				return a.done(cmd, map[string]string{"root": from, "file": path},
+					"rotated. Now set in aggregator.yaml:\n  vault: {root: %s, file: %s}\nand destroy the old root key when the service has been restarted", from, path)
 			})
 		},
 	}
@@ -94,11 +94,7 @@ func (a *app) vaultNew() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if a.json {
-				return cli.JSON(cmd.OutOrStdout(), map[string]string{"id": id})
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), id)
-			return nil
+			return a.done(cmd, map[string]string{"id": id}, "%s", id)
 		})
 	}}
 	cmd.Flags().StringVar(&suite, "suite", string(seal.MLKEM768P256), "p256 or mlkem768-p256")
@@ -115,8 +111,7 @@ func (a *app) vaultDestroy() *cobra.Command {
 			if err := agg.Vault.Destroy(ctx, args[0], who()); err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), "destroyed")
-			return nil
+			return a.done(cmd, map[string]string{"key": args[0], "state": "destroyed"}, "destroyed")
 		})
 	}}
 	cmd.Flags().BoolVar(&yes, "yes", false, "I know that this can't be undone")
@@ -133,8 +128,7 @@ func (a *app) vaultBackup() *cobra.Command {
 			if err := agg.Vault.Backup(out); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "copied to %s; keep the root key elsewhere\n", out)
-			return nil
+			return a.done(cmd, map[string]string{"folder": out}, "copied to %s; keep the root key elsewhere", out)
 		})
 	}}
 	cmd.Flags().StringVar(&out, "out", "", "folder to make")

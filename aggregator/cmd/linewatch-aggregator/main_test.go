@@ -71,7 +71,7 @@ func (s *shell) fails(code int, args []string, say ...string) {
 func TestInitMakesAnAggregatorOnceAndOnlyWithAGoodPassword(t *testing.T) {
 	s := &shell{t: t, tmp: t.TempDir()}
 	s.dir = filepath.Join(s.tmp, "data")
-	s.fails(cli.ExitUsage, []string{"init"}, "name a file")
+	s.fails(cli.ExitUsage, []string{"init"}, "name a file", "--admin-password-file")
 	for text, why := range map[string]string{"short\n": "12 characters", "\n": "empty", "aaaaaaaaaaaaaaaa": "repeated", "the-admin-password": "contain the name"} {
 		code, _, errOut := s.run("init", "--admin-password-file", s.file("bad", text))
 		require.NotEqual(t, cli.ExitOK, code)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -33,7 +32,7 @@ func (a *app) userAdd() *cobra.Command {
 			if err := errors.Join(checkRoles(u.Roles), checkSeen(u.Scope)); err != nil {
 				return &cli.ExitError{Code: cli.ExitUsage, Err: err}
 			}
-			password, err := cli.Secret("password of "+u.Name, passwordFile, cmd.InOrStdin(), cmd.ErrOrStderr())
+			password, err := cli.Secret("password of "+u.Name, "--password-file", passwordFile, cmd.InOrStdin(), cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -45,8 +44,8 @@ func (a *app) userAdd() *cobra.Command {
 				if err := agg.SaveUser(ctx, u, password, who()); err != nil {
 					return err
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "added %s (%s), sees %s\n", u.Name, strings.Join(u.Roles, ", "), strings.Join(u.Scope, " "))
-				return nil
+				return a.done(cmd, map[string]any{"user": u.Name, "state": "added", "roles": u.Roles, "scope": u.Scope},
+					"added %s (%s), sees %s", u.Name, strings.Join(u.Roles, ", "), strings.Join(u.Scope, " "))
 			})
 		},
 	}
@@ -73,7 +72,7 @@ func (a *app) userList() *cobra.Command {
 				Scope    []string `json:"scope"`
 				Disabled bool     `json:"disabled"`
 			}
-			var people []shown
+			people := []shown{}
 			var rows [][]string
 			for _, u := range list {
 				if u.Deleted {
@@ -97,7 +96,7 @@ func (a *app) userList() *cobra.Command {
 func (a *app) userPassword() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{Use: "password NAME", Short: "Set a person's password", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-		password, err := cli.Secret("new password of "+args[0], file, cmd.InOrStdin(), cmd.ErrOrStderr())
+		password, err := cli.Secret("new password of "+args[0], "--password-file", file, cmd.InOrStdin(), cmd.ErrOrStderr())
 		if err != nil {
 			return err
 		}
@@ -105,8 +104,7 @@ func (a *app) userPassword() *cobra.Command {
 			if err := agg.SetPassword(ctx, args[0], password, who()); err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), "password set")
-			return nil
+			return a.done(cmd, map[string]string{"user": args[0], "state": "password set"}, "password set")
 		})
 	}}
 	cmd.Flags().StringVar(&file, "password-file", "", "file with the password (- for standard input)")
@@ -119,8 +117,7 @@ func (a *app) userState(use, short string, disabled bool) *cobra.Command {
 			if err := agg.SetDisabled(ctx, args[0], disabled, who()); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: %sd\n", args[0], use)
-			return nil
+			return a.done(cmd, map[string]string{"user": args[0], "state": use + "d"}, "%s: %sd", args[0], use)
 		})
 	}}
 }

@@ -76,6 +76,11 @@ func (a *app) open(cmd *cobra.Command, f func(context.Context, *aggregator.Aggre
 	return f(cmd.Context(), agg)
 }
 
+// done says what a command did, with --json to a program.
+func (a *app) done(cmd *cobra.Command, v any, format string, args ...any) error {
+	return cli.Done(cmd.OutOrStdout(), a.json, v, format, args...)
+}
+
 func (a *app) logger(cmd *cobra.Command, level string) *slog.Logger {
 	return cli.Logger(cmd.ErrOrStderr(), level)
 }

@@ -24,7 +24,7 @@ func (a *app) initCommand() *cobra.Command {
 			}
 			o.Dir = a.data
 			var err error
-			if o.Password, err = cli.Secret("password of the administrator "+o.Admin, passwordFile, cmd.InOrStdin(), cmd.ErrOrStderr()); err != nil {
+			if o.Password, err = cli.Secret("password of the administrator "+o.Admin, "--admin-password-file", passwordFile, cmd.InOrStdin(), cmd.ErrOrStderr()); err != nil {
 				return err
 			}
 			cfg, err := aggregator.Init(cmd.Context(), o, a.logger(cmd, "warn"))

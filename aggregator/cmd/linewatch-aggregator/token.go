@@ -16,6 +16,7 @@ import (
 	"github.com/linewatch/linewatch/aggregator"
 	"github.com/linewatch/linewatch/aggregator/enrol"
 	"github.com/linewatch/linewatch/aggregator/rights"
+	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/cli"
 	"github.com/linewatch/linewatch/shared/conf"
 	"github.com/linewatch/linewatch/shared/event"
@@ -209,7 +210,7 @@ func (a *app) tokenList() *cobra.Command {
 				return err
 			}
 			if a.json {
-				return cli.JSON(cmd.OutOrStdout(), list)
+				return cli.JSON(cmd.OutOrStdout(), append([]store.Token{}, list...)) // none: an empty list, not null
 			}
 			rows := make([][]string, len(list))
 			for i, t := range list {
@@ -235,8 +236,7 @@ func (a *app) tokenRevoke() *cobra.Command {
 			if err := agg.Enrol.RevokeToken(ctx, args[0], who()); err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), "revoked")
-			return nil
+			return a.done(cmd, map[string]string{"token": args[0], "state": "revoked"}, "revoked")
 		})
 	}}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,7 +16,14 @@ import (
 func (a *app) trustCommand() *cobra.Command {
 	return &cobra.Command{Use: "trust", Short: "Print the trust file: keys to compare with paper and to give to auditors", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		return a.open(cmd, func(ctx context.Context, agg *aggregator.Aggregator) error {
-			return agg.WriteTrust(ctx, cmd.OutOrStdout())
+			if !a.json {
+				return agg.WriteTrust(ctx, cmd.OutOrStdout())
+			}
+			var text strings.Builder
+			if err := agg.WriteTrust(ctx, &text); err != nil {
+				return err
+			}
+			return cli.JSON(cmd.OutOrStdout(), map[string]string{"trust_file": text.String()})
 		})
 	}}
 }
