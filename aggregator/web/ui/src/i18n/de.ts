@@ -1,4 +1,5 @@
 import type { Texts } from './en'
+import { profile, reasons } from './reasons.de'
 import { sentences, words } from './sentences.de'
 
 export const de: Texts = {
@@ -6,6 +7,8 @@ export const de: Texts = {
   name: 'Deutsch',
   sentences,
   words,
+  reasons,
+  profile,
   app: { loading: 'Wird geladen', skip: 'Zur Seite springen', retry: 'Noch einmal', close: 'Schließen', cancel: 'Abbrechen', back: 'Zurück zur Liste' },
   nav: { main: 'Seiten', events: 'Ereignisse' },
   bar: {
@@ -53,7 +56,7 @@ export const de: Texts = {
     consistentHint: 'Auch die Schlüssel kamen von diesem Server. Laden Sie eine Vertrauensdatei mit dem Fingerabdruck, der bei der Aufnahme der Station gedruckt wurde, um es zu verankern.',
     station: 'Vom Agenten der Station signiert', stationFact: 'Ed25519, Schlüssel {key}', tree: 'Teil des versiegelten Logs', treeFact: '{hashes} Hashes führen zur Wurzel {root}', cosigned: 'Wurzel vom Server gegengezeichnet', cosignedFact: '{name}, {time}',
     text: 'Gezeigter Text ist der signierte Text', textFact: '{bytes} Bytes', not: 'Nicht bewiesen: {reason}', took: 'Hier geprüft in {ms} ({crypto}), nicht vom Server.', download: 'Beweis herunterladen', bundle: 'Bündel herunterladen', anchoredByLedger: 'Unverändert, seit die Station es signiert hat; das Hauptbuch in Ihrer Vertrauensdatei nennt ihren Schlüssel', offline: 'Prüfen ohne diesen Server: linewatch-verify --trust DATEI {file}',
-    load: 'Vertrauensdatei laden', forget: 'Vertrauensdatei vergessen', badTrust: 'Diese Vertrauensdatei ist nicht brauchbar: {reason}.', unavailable: 'Der Beweis konnte nicht geladen werden: {detail}', waiting: 'Noch kein Beweis: {detail}',
+    load: 'Vertrauensdatei laden', forget: 'Vertrauensdatei vergessen', badTrust: 'Diese Vertrauensdatei ist nicht brauchbar: {reason}.', trustLine: 'Zeile {line}: {reason}', unavailable: 'Der Beweis konnte nicht geladen werden: {detail}', waiting: 'Noch kein Beweis: {detail}',
   },
   around: { title: 'Davor und danach an {station}', failed: 'Die Nachbarn konnten nicht geladen werden: {detail}', alone: 'Sonst geschah an dieser Station um diese Zeit nichts.' },
   export: {

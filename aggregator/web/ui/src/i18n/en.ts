@@ -1,6 +1,7 @@
 // All texts of the pages in English. Other languages have the same keys (checked
 // by the compiler) and are loaded when chosen.
 
+import { profileReasons, reasons, type ProfileReason, type Reason } from '../proof/reasons'
 import { sentences, words } from './sentences.en'
 
 export const en = {
@@ -9,6 +10,8 @@ export const en = {
   name: 'English',
   sentences,
   words,
+  reasons: reasons as Record<Reason, string>,
+  profile: Object.fromEntries(profileReasons.map(text => [text, text])) as Record<ProfileReason, string>,
   app: { loading: 'Loading', skip: 'Skip to the page', retry: 'Try again', close: 'Close', cancel: 'Cancel', back: 'Back to the list' },
   nav: { main: 'Pages', events: 'Events' },
   bar: {
@@ -59,7 +62,7 @@ export const en = {
     station: 'Signed by the station’s agent', stationFact: 'Ed25519, key {key}', tree: 'Part of the sealed log', treeFact: '{hashes} hashes lead to root {root}',
     cosigned: 'Log root countersigned by the server', cosignedFact: '{name}, {time}', text: 'Text shown equals the signed text', textFact: '{bytes} bytes', not: 'Not proved: {reason}',
     took: 'Checked here in {ms} ({crypto}), not by the server.', download: 'Download proof', bundle: 'Download bundle', anchoredByLedger: 'Unchanged since the station signed it; the ledger in your trust file names its key', offline: 'To check it without this server: linewatch-verify --trust FILE {file}',
-    load: 'Load trust file', forget: 'Forget trust file', badTrust: 'This trust file can’t be used: {reason}.', unavailable: 'The proof could not be loaded: {detail}', waiting: 'No proof yet: {detail}',
+    load: 'Load trust file', forget: 'Forget trust file', badTrust: 'This trust file can’t be used: {reason}.', trustLine: 'line {line}: {reason}', unavailable: 'The proof could not be loaded: {detail}', waiting: 'No proof yet: {detail}',
   },
   around: { title: 'Around it on {station}', failed: 'The neighbours could not be loaded: {detail}', alone: 'Nothing else happened on this station around that time.' },
   export: {

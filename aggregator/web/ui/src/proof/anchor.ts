@@ -6,6 +6,7 @@ import { fromBase64, toHex, type Bytes } from './bytes'
 import type { Crypto } from './crypto'
 import { cosignedAt, signedBy, type Checkpoint, type Note } from './note'
 import { profileFault } from './profile'
+import type { Reason } from './reasons'
 import { LEDGER, STATION, type KeyRange, type Trust } from './trust'
 
 /** A parsed note with its checkpoint; nothing of it is verified yet. */
@@ -22,7 +23,7 @@ export class Known {
 }
 
 /** by: STATION, LEDGER, the name of a cosigner, or '' for nobody; problem: why it does not hold. */
-export interface Anchor { by: string; problem: string }
+export interface Anchor { by: string; problem: Reason | '' }
 
 export const covers = (k: KeyRange, size: bigint): boolean => size > BigInt(k.after) && (k.last === 0 || size <= BigInt(k.last))
 
@@ -49,9 +50,9 @@ export async function anchorOf(c: Crypto, s: Signed, brought: readonly KeyRange[
     const found = await judge(c, s, source.keys)
     if (found === 'good') {
       if (seen) return { by: source.by, problem: '' }
-    } else if (found === 'forged') return { by: '', problem: 'a signature of a trusted key does not fit' }
-    else if (found === 'range') return { by: '', problem: 'the key was not in use at this place of the log' }
-    else if (source.only) return { by: '', problem: 'no key that the trust file names for this log has signed it' }
+    } else if (found === 'forged') return { by: '', problem: 'trusted_bad_signature' }
+    else if (found === 'range') return { by: '', problem: 'key_out_of_range' }
+    else if (source.only) return { by: '', problem: 'trusted_other_key' }
   }
   for (const { name, key, until } of seen ? trust.cosigners : []) {
     if (await cosignedAt(c, s.note, name, fromBase64(key)!, until) !== undefined) return { by: name, problem: '' }

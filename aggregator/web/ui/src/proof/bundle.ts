@@ -6,6 +6,7 @@ import { anchorOf, judge, keyLeaf, Known, obey } from './anchor'
 import { concat, equal, toHex, utf8, type Bytes } from './bytes'
 import type { Crypto } from './crypto'
 import { parseCheckpoint, parseNote, parseProof } from './note'
+import type { Reason } from './reasons'
 import { leafHash, rootOf } from './tree'
 import { isSize, type KeyRange, type Trust } from './trust'
 import type { Learned } from './verify'
@@ -17,9 +18,9 @@ const MAX = 32 << 20
 /** Words behind the kind; entries with one word have a body of that length. */
 const kinds: Record<string, number> = { key: 4, cosigner: 2, summary: 1, proof: 1, basis: 1, frontier: 1, run: 1, hole: 1, segment: 1, checkpoint: 1 }
 
-/** Reads a bundle and checks its hash; a string says what is wrong. */
-export async function parseBundle(c: Crypto, data: Bytes): Promise<Entry[] | string> {
-  if (data.length > MAX) return 'the bundle is too large for a browser'
+/** Reads a bundle and checks its hash; a string is the code of what is wrong. */
+export async function parseBundle(c: Crypto, data: Bytes): Promise<Entry[] | Reason> {
+  if (data.length > MAX) return 'bundle_too_large'
   const text = new TextDecoder()
   let at = 0
   const line = (): string | undefined => {
@@ -29,25 +30,25 @@ export async function parseBundle(c: Crypto, data: Bytes): Promise<Entry[] | str
     at = end + 1
     return out
   }
-  if (line() !== HEADER) return 'this is no bundle'
+  if (line() !== HEADER) return 'bundle_none'
   const entries: Entry[] = []
   for (;;) {
     const start = at
     const words = line()?.split(' ')
-    if (!words) return 'the bundle is cut off'
+    if (!words) return 'bundle_cut'
     const kind = words.shift()!
     if (kind === 'end') {
       const hash = toHex(await c.sha256(data.slice(0, start)))
-      return words.length === 1 && words[0] === 'sha256:' + hash && at === data.length ? entries : 'the bundle was changed or damaged: its hash differs'
+      return words.length === 1 && words[0] === 'sha256:' + hash && at === data.length ? entries : 'bundle_hash'
     }
-    if (kinds[kind] !== words.length) return 'the bundle has an entry that is none'
-    if (kind === 'key' && !words.slice(2).every(isSize)) return 'the sizes of a key are no range'
+    if (kinds[kind] !== words.length) return 'bundle_unknown_entry'
+    if (kind === 'key' && !words.slice(2).every(isSize)) return 'bundle_key_range'
     if (words.length > 1) {
       entries.push({ kind, words, body: '' })
       continue
     }
     const length = Number(words[0])
-    if (!/^(?:0|[1-9][0-9]{0,7})$/.test(words[0]!) || at + length >= data.length || data[at + length] !== 10) return 'an entry of the bundle is cut off'
+    if (!/^(?:0|[1-9][0-9]{0,7})$/.test(words[0]!) || at + length >= data.length || data[at + length] !== 10) return 'bundle_entry_cut'
     entries.push({ kind, words, body: text.decode(data.subarray(at, at + length)) })
     at += length + 1
   }
@@ -82,7 +83,7 @@ export async function keysOf(c: Crypto, entries: Entry[], trust: Trust): Promise
 }
 
 /** Verifies one proof of a bundle and obeys what it says of keys; returns why it does not hold. */
-async function follow(c: Crypto, text: string, trust: Trust, known: Known, claim: (origin: string) => Claim): Promise<string> {
+async function follow(c: Crypto, text: string, trust: Trust, known: Known, claim: (origin: string) => Claim): Promise<Reason | ''> {
   const proof = parseProof(text)
   if (typeof proof === 'string') return proof
   const note = parseNote(proof.checkpoint)
@@ -93,10 +94,10 @@ async function follow(c: Crypto, text: string, trust: Trust, known: Known, claim
   const signed = { note, checkpoint }, own = claim(origin)
   const anchor = await anchorOf(c, signed, own.brought, trust, known)
   if (anchor.problem) return anchor.problem
-  if (own.brought.length > 0 && await judge(c, signed, own.brought) !== 'good') return 'what bears out a key is not signed by the key of its place in the log'
+  if (own.brought.length > 0 && await judge(c, signed, own.brought) !== 'good') return 'basis_other_key'
   for (const { key } of own.brought) if (await judge(c, signed, [{ key, after: 0, last: 0 }]) === 'good') own.used.add(key)
   const root = await rootOf(c, await leafHash(c, proof.leaf), proof.index, size, proof.hashes)
-  if (!root || !equal(root, checkpoint.root)) return 'the hashes of what bears out a key do not lead to the signed root'
+  if (!root || !equal(root, checkpoint.root)) return 'basis_root'
   const leaf = keyLeaf(proof.leaf, origin)
   const after = Number(proof.index) + 1
   if (!leaf || !Number.isSafeInteger(after)) return ''
@@ -108,21 +109,21 @@ async function follow(c: Crypto, text: string, trust: Trust, known: Known, claim
 }
 
 /** The ranges of a log's keys follow one another, and leaves or signatures bear each of them out. */
-function settle({ brought, registered, changes, used }: Claim): string {
+function settle({ brought, registered, changes, used }: Claim): Reason | '' {
   if (brought.length === 0) return '' // only leaves of other logs speak of it
   for (const [i, k] of brought.entries()) {
     const after = i > 0 ? brought[i - 1]!.last : 0
     const last = i < brought.length - 1 ? brought[i + 1]!.after : 0
-    if (k.after !== after || k.last !== last || (i > 0 && after === 0)) return 'the places of the keys in the log do not follow one another'
+    if (k.after !== after || k.last !== last || (i > 0 && after === 0)) return 'keys_order'
     const shown = i === 0 ? registered : changes.get(after)
-    if (shown !== undefined ? shown !== k.key : registered !== undefined || !used.has(k.key)) return 'no leaf of the bundle bears out a key that it names'
+    if (shown !== undefined ? shown !== k.key : registered !== undefined || !used.has(k.key)) return 'keys_unproved'
   }
-  for (const size of changes.keys()) if (!brought.some(k => k.after === size)) return 'the bundle hides a change of the key'
+  for (const size of changes.keys()) if (!brought.some(k => k.after === size)) return 'keys_hidden'
   return ''
 }
 
 /** Nothing is learned of a bundle that does not hold. */
-export const broken = (problem: string): Learned => ({ known: new Known(), problem })
+export const broken = (problem: Reason): Learned => ({ known: new Known(), problem })
 
 /** The bytes of a bundle that came as text. */
 export const bundleBytes = (text: string): Bytes => concat(utf8(text))

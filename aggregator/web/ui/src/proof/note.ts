@@ -2,6 +2,7 @@
 
 import { concat, equal, fromBase64, utf8, type Bytes } from './bytes'
 import type { Crypto } from './crypto'
+import type { Reason } from './reasons'
 
 export interface SignatureLine { name: string; hash: Bytes; bytes: Bytes }
 
@@ -24,53 +25,53 @@ function whole(text: string): bigint | undefined {
   return n <= MAX_SIZE ? n : undefined
 }
 
-/** Parses a tlog-proof whose extra line carries the leaf; a string says what is wrong. */
-export function parseProof(text: string): Proof | string {
-  if (text.length > MAX_PROOF) return 'the proof is too large'
+/** Parses a tlog-proof whose extra line carries the leaf; a string is the code of what is wrong. */
+export function parseProof(text: string): Proof | Reason {
+  if (text.length > MAX_PROOF) return 'proof_too_large'
   const end = text.indexOf('\n\n')
-  if (end < 0) return 'the proof has no checkpoint'
+  if (end < 0) return 'proof_no_checkpoint'
   const lines = text.slice(0, end).split('\n')
-  if (lines[0] !== 'c2sp.org/tlog-proof@v1') return 'this is no c2sp.org/tlog-proof@v1'
+  if (lines[0] !== 'c2sp.org/tlog-proof@v1') return 'proof_other_format'
   const extra = lines[1] ?? ''
   const leaf = extra.startsWith('extra ') ? fromBase64(extra.slice(6)) : undefined
-  if (!leaf || leaf.length === 0 || leaf.length > MAX_LEAF) return 'the proof carries no event'
+  if (!leaf || leaf.length === 0 || leaf.length > MAX_LEAF) return 'proof_no_event'
   const place = lines[2] ?? ''
   const index = place.startsWith('index ') ? whole(place.slice(6)) : undefined
-  if (index === undefined) return 'the proof has no index'
+  if (index === undefined) return 'proof_no_index'
   const hashes: Bytes[] = []
   for (const line of lines.slice(3)) {
     const hash = fromBase64(line)
-    if (!hash || hash.length !== 32) return 'a hash of the proof is damaged'
+    if (!hash || hash.length !== 32) return 'proof_bad_hash'
     hashes.push(hash)
   }
-  if (hashes.length > 64) return 'the proof has too many hashes'
+  if (hashes.length > 64) return 'proof_many_hashes'
   return { leaf, index, hashes, checkpoint: text.slice(end + 2) }
 }
 
-/** Parses a signed note; a string says what is wrong. */
-export function parseNote(note: string): Note | string {
-  if (note.length > MAX_NOTE) return 'the checkpoint is too long'
-  if (/[\u0000-\u0009\u000b-\u001f\ufffd]/.test(note)) return 'the checkpoint has characters that no note may have'
+/** Parses a signed note; a string is the code of what is wrong. */
+export function parseNote(note: string): Note | Reason {
+  if (note.length > MAX_NOTE) return 'note_too_long'
+  if (/[\u0000-\u0009\u000b-\u001f\ufffd]/.test(note)) return 'note_characters'
   const split = note.lastIndexOf('\n\n')
-  if (split < 0 || !note.endsWith('\n')) return 'the checkpoint is no signed note'
+  if (split < 0 || !note.endsWith('\n')) return 'note_unsigned'
   const signatures: SignatureLine[] = []
   for (const line of note.slice(split + 2, -1).split('\n')) {
     const m = /^— ([^\s+]+) (\S+)$/u.exec(line)
     const blob = m && fromBase64(m[2]!)
-    if (!m || !blob || blob.length < 5) return 'a signature line of the checkpoint is damaged'
+    if (!m || !blob || blob.length < 5) return 'note_bad_line'
     signatures.push({ name: m[1]!, hash: blob.slice(0, 4), bytes: blob.slice(4) })
-    if (signatures.length > 100) return 'the checkpoint has too many signatures'
+    if (signatures.length > 100) return 'note_many_lines'
   }
   return { text: note.slice(0, split + 1), signatures }
 }
 
 /** Parses the text of a checkpoint note; exactly three lines (facts about a log are leaves in it). */
-export function parseCheckpoint(text: string): Checkpoint | string {
+export function parseCheckpoint(text: string): Checkpoint | Reason {
   const lines = text.split('\n')
-  if (lines.length !== 4 || lines[3] !== '' || !/^[^\s+]+$/u.test(lines[0]!)) return 'the checkpoint has not three lines'
+  if (lines.length !== 4 || lines[3] !== '' || !/^[^\s+]+$/u.test(lines[0]!)) return 'checkpoint_lines'
   const size = whole(lines[1]!)
   const root = fromBase64(lines[2]!)
-  if (size === undefined || !root || root.length !== 32) return 'the checkpoint is damaged'
+  if (size === undefined || !root || root.length !== 32) return 'checkpoint_damaged'
   return { origin: lines[0]!, size, root }
 }
 

@@ -3,7 +3,11 @@
 // sound seal alone does not say that everybody sees the same event. As Check in
 // shared/event; both pass the table shared/event/testdata/profile.json.
 
-export interface Fault { offset: number; reason: string }
+import type { ProfileReason } from './reasons'
+
+type Why = ProfileReason | `unexpected '${string}'`
+
+export interface Fault { offset: number; reason: Why }
 
 const maxLeaf = 65535, maxDepth = 16, maxNumber = 40, maxInteger = 2n ** 53n
 
@@ -19,7 +23,7 @@ export function profileFault(leaf: Uint8Array): Fault | undefined {
 }
 
 class Outside extends Error {
-  constructor(readonly offset: number, readonly reason: string) { super(reason) }
+  constructor(readonly offset: number, readonly reason: Why) { super(reason) }
 }
 
 const code = (c: string): number => c.charCodeAt(0)
@@ -39,7 +43,7 @@ class Scanner {
     if (this.i < this.b.length) this.fail(this.i, 'bytes after the object')
   }
 
-  private fail(offset: number, reason: string): never { throw new Outside(offset, reason) }
+  private fail(offset: number, reason: Why): never { throw new Outside(offset, reason) }
 
   private unexpected(): never {
     const c = this.b[this.i]
@@ -191,7 +195,7 @@ const escapes: Record<string, string> = { '"': '"', '\\': '\\', '/': '/', b: '\b
 
 const isDigit = (c: number | undefined): boolean => c !== undefined && c >= zero && c <= nine
 
-function numberFault(token: string, integer: boolean): string {
+function numberFault(token: string, integer: boolean): ProfileReason | '' {
   if (token.length > maxNumber) return 'number of more than 40 characters'
   if (integer) {
     const n = BigInt(token.replace('-', ''))
@@ -205,7 +209,7 @@ function numberFault(token: string, integer: boolean): string {
 }
 
 /** A byte as the message names it, for example 'x' or '\x00'. */
-function quoted(c: number): string {
+function quoted(c: number): `'${string}'` {
   const text = String.fromCharCode(c)
   if (text === "'" || text === '\\') return `'\\${text}'`
   return c < 0x20 || c === 0x7f ? `'\\x${c.toString(16).padStart(2, '0')}'` : `'${text}'`

@@ -2,6 +2,7 @@
 // server. The same file as for linewatch-verify (docs/formats/proof.md).
 
 import { fromBase64 } from './bytes'
+import { inEnglish, type Fault, type Params, type Reason } from './reasons'
 
 /** A station's key, by itself (base64) or by its fingerprint (hex SHA-256). */
 export interface Pin { key?: string; fingerprint?: string }
@@ -42,21 +43,27 @@ const instanceText = new RegExp(`^${part}$`)
 const agentID = new RegExp(`^${agent}$`)
 const originText = new RegExp(`^linewatch/${agent}/${part}/${part}$`)
 
-/** Parses a trust file; a string says which line is wrong and why. One mistake refuses it. */
+/** Parses a trust file; a string says in English which line is wrong and why. One mistake refuses it. */
 export function parseTrust(text: string, name: string): Trust | string {
+  const trust = readTrust(text, name)
+  return 'code' in trust ? inEnglish(trust) : trust
+}
+
+/** As parseTrust, with the mistake as a code. */
+export function readTrust(text: string, name: string): Trust | Fault {
   const trust: Trust = { cosigners: [], witnesses: [], quorum: 0, ledgers: new Map(), stations: new Map(), logs: new Map(), name }
   const lines = text.split('\n')
   if (lines.at(-1) === '') lines.pop()
   for (const [i, line] of lines.entries()) {
-    if (i >= MAX_LINES || new TextEncoder().encode(line).length > MAX_LINE) return `line ${i + 1}: ${i >= MAX_LINES ? 'too many lines' : 'it is too long'}`
+    if (i >= MAX_LINES || new TextEncoder().encode(line).length > MAX_LINE) return { code: i >= MAX_LINES ? 'trust_many_lines' : 'trust_long_line', params: { line: i + 1 } }
     const words = line.split(/\s+/).filter(Boolean)
     if (words.length === 0 || words[0]!.startsWith('#')) continue
     const problem = add(trust, words)
-    if (problem) return `line ${i + 1}: ${problem}`
+    if (problem) return { code: problem.code, params: { ...problem.params, line: i + 1 } }
   }
   trust.quorum ||= trust.witnesses.length
-  if (trust.quorum > trust.witnesses.length) return `the quorum is ${trust.quorum}, but only ${trust.witnesses.length} witnesses are named`
-  return trust.cosigners.length + trust.ledgers.size + trust.stations.size + trust.logs.size > 0 ? trust : 'it names no key'
+  if (trust.quorum > trust.witnesses.length) return { code: 'trust_quorum_witnesses', params: { quorum: trust.quorum, witnesses: trust.witnesses.length } }
+  return trust.cosigners.length + trust.ledgers.size + trust.stations.size + trust.logs.size > 0 ? trust : { code: 'trust_empty', params: {} }
 }
 
 /** A size has one spelling: decimal, without leading zeros. */
@@ -71,49 +78,52 @@ function time(word: string, text: string): number | undefined {
   return !Number.isNaN(ms) && new Date(ms).toISOString() === text.replace('Z', '.000Z') ? ms : undefined
 }
 
-function add(trust: Trust, words: string[]): string {
+const fault = (code: Reason, params: Params = {}): Fault => ({ code, params })
+
+/** Takes one line; returns what is wrong with it. */
+function add(trust: Trust, words: string[]): Fault | undefined {
   const [kind, name = '', key = ''] = words
   if ((kind === 'cosigner' || kind === 'witness') && (words.length === 3 || words.length === 5)) {
-    if (!isKey(key)) return 'the key is no Ed25519 key in base64'
+    if (!isKey(key)) return fault('trust_key')
     const until = words.length === 5 ? time(words[3]!, words[4]!) : undefined
-    if (words.length === 5 && until === undefined) return 'behind the key there may be: until 2026-01-02T03:04:05Z'
+    if (words.length === 5 && until === undefined) return fault('trust_until')
     if (kind === 'cosigner') {
-      if (trust.cosigners.some(k => k.name === name && k.key === key && k.until !== until)) return 'this cosigner’s key is there already, until another time'
+      if (trust.cosigners.some(k => k.name === name && k.key === key && k.until !== until)) return fault('trust_cosigner_twice')
       trust.cosigners.push({ name, key, until })
     } else {
-      if (trust.witnesses.some(w => w.name === name || w.key === key)) return 'a witness with this name or key is there already'
+      if (trust.witnesses.some(w => w.name === name || w.key === key)) return fault('trust_witness_twice')
       trust.witnesses.push({ name, key, until })
     }
-    return ''
+    return undefined
   }
   if (kind === 'quorum' && words.length === 2) {
-    if (!/^[1-9][0-9]{0,3}$/.test(name) || trust.quorum) return 'the quorum is no number of witnesses, or a second one'
+    if (!/^[1-9][0-9]{0,3}$/.test(name) || trust.quorum) return fault('trust_quorum')
     trust.quorum = Number(name)
-    return ''
+    return undefined
   }
   if (kind === 'ledger' && words.length === 3) {
-    if (!instanceText.test(name)) return `“${name}” is no instance of an aggregator`
-    if (!isKey(key)) return 'the key is no Ed25519 key in base64'
+    if (!instanceText.test(name)) return fault('trust_instance', { name })
+    if (!isKey(key)) return fault('trust_key')
     trust.ledgers.set(name, [...(trust.ledgers.get(name) ?? []), key])
-    return ''
+    return undefined
   }
   if (kind === 'station' && words.length === 3) {
-    if (!agentID.test(name)) return `“${name}” is no agent id`
+    if (!agentID.test(name)) return fault('trust_agent', { name })
     const pin: Pin | undefined = /^[0-9a-fA-F]{64}$/.test(key) ? { fingerprint: key.toLowerCase() } : isKey(key) ? { key } : undefined
-    if (!pin) return 'this is neither a key nor a fingerprint'
+    if (!pin) return fault('trust_pin')
     trust.stations.set(name, [...(trust.stations.get(name) ?? []), pin])
-    return ''
+    return undefined
   }
   if (kind === 'log' && words.length === 5) {
-    if (!originText.test(name)) return `“${name}” is no origin`
-    if (!isKey(key)) return 'the key is no Ed25519 key in base64'
+    if (!originText.test(name)) return fault('trust_origin', { name })
+    if (!isKey(key)) return fault('trust_key')
     const [after, last] = [Number(words[3]), Number(words[4])]
     const whole = words.slice(3).every(isSize)
-    if (!whole || (last !== 0 && last <= after)) return 'the sizes are no range'
+    if (!whole || (last !== 0 && last <= after)) return fault('trust_range')
     trust.logs.set(name, [...(trust.logs.get(name) ?? []), { key, after, last }])
-    return ''
+    return undefined
   }
-  return 'it should be: ledger INSTANCE KEY, witness NAME KEY [until TIME], quorum NUMBER, cosigner NAME KEY [until TIME], station AGENT KEY-OR-FINGERPRINT, or log ORIGIN KEY AFTER LAST'
+  return fault('trust_line')
 }
 
 export function saveTrust(text: string, name: string): void {

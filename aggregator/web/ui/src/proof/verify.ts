@@ -2,11 +2,12 @@
 // says about the event is believed, only what the signatures cover.
 
 import type { Json } from '../api/types'
-import { agentOf, anchorOf, covers, Known, type Signed } from './anchor'
+import { agentOf, anchorOf, covers, Known, type Anchor, type Signed } from './anchor'
 import { fromBase64, toBase64, toHex, type Bytes } from './bytes'
 import type { Crypto } from './crypto'
 import { cosignedAt, parseCheckpoint, parseNote, parseProof, signedBy, type Proof } from './note'
 import { profileFault } from './profile'
+import { inEnglish, type Params, type Reason } from './reasons'
 import { leafHash, rootOf } from './tree'
 import { STATION, type Cosigner, type KeyRange, type Trust } from './trust'
 
@@ -18,8 +19,16 @@ export interface Check {
   ok: boolean
   /** Why not, in English; empty when ok. */
   reason: string
+  /** The same for other languages: the code of the reason, and what its text names. */
+  code: Reason | ''
+  params: Params
   fact: Record<string, string | number>
 }
+
+const passed = (name: CheckName, fact: Check['fact']): Check => ({ name, ok: true, reason: '', code: '', params: {}, fact })
+
+const failed = (name: CheckName, code: Reason, fact: Check['fact'] = {}, params: Params = {}): Check =>
+  ({ name, ok: false, reason: inEnglish({ code, params }), code, params, fact })
 
 /** anchored: a key of the trust file of this browser says so. */
 export type Verdict = 'anchored' | 'consistent' | 'broken'
@@ -49,8 +58,8 @@ export interface Keys {
 /** What the bundle of the event says of keys: see keysOf. */
 export interface Learned {
   known: Known
-  /** Why the bundle does not hold, in English; '' when it does. */
-  problem: string
+  /** Why the bundle does not hold; '' when it does. */
+  problem: Reason | ''
 }
 
 interface Opened extends Signed { proof: Proof }
@@ -74,9 +83,9 @@ export async function verifyEvent(
   // A log that the trust file pins is judged by its keys alone, not by the server's.
   const pinnedLog = trust?.logs.get(origin)
   const station = await checkStation(c, opened, pinnedLog ?? keys.keys)
-  const anchor = trust ? await anchorOf(c, opened, keys.keys, trust, learned?.known ?? new Known()) : { by: '', problem: '' }
+  const anchor: Anchor = trust ? await anchorOf(c, opened, keys.keys, trust, learned?.known ?? new Known()) : { by: '', problem: '' }
   const problem = learned?.problem || anchor.problem
-  if (problem && station.check.ok) station.check = { name: 'station', ok: false, reason: problem, fact: {} }
+  if (problem && station.check.ok) station.check = failed('station', problem)
   const checks = [station.check, await checkTree(c, opened), await checkCosigned(c, opened, keys), checkText(opened, shown)]
   const pins = pinnedLog ? undefined : trust?.stations.get(agentOf(origin))
   const whole = checks.every(check => check.ok)
@@ -88,53 +97,50 @@ export async function verifyEvent(
   }
 }
 
-function open(text: string, origin: string): Opened | string {
+function open(text: string, origin: string): Opened | Reason {
   const proof = parseProof(text)
   if (typeof proof === 'string') return proof
   const note = parseNote(proof.checkpoint)
   if (typeof note === 'string') return note
   const checkpoint = parseCheckpoint(note.text)
   if (typeof checkpoint === 'string') return checkpoint
-  if (checkpoint.origin !== origin) return 'the proof is of another log'
+  if (checkpoint.origin !== origin) return 'proof_other_log'
   return { proof, note, checkpoint }
 }
 
-function damaged(reason: string, c: Crypto, started: number): Evidence {
+function damaged(code: Reason, c: Crypto, started: number): Evidence {
   const names: CheckName[] = ['station', 'tree', 'cosigned', 'text']
   return {
-    verdict: 'broken', checks: names.map(name => ({ name, ok: false, reason, fact: {} })), signedText: '',
+    verdict: 'broken', checks: names.map(name => failed(name, code)), signedText: '',
     fingerprint: '', anchor: '', otherKey: false, crypto: c.name, tookMs: performance.now() - started,
   }
 }
 
 async function checkStation(c: Crypto, o: Opened, keys: Keys['keys']): Promise<{ check: Check; key: Bytes | undefined }> {
   const size = o.checkpoint.size
-  const failed = (reason: string) => ({ check: { name: 'station' as const, ok: false, reason, fact: {} }, key: undefined })
+  const refused = (code: Reason) => ({ check: failed('station', code), key: undefined })
   let good: Bytes | undefined, outside = false
   for (const k of keys) {
     const key = fromBase64(k.key)
     if (!key || key.length !== 32) continue
     const signed = await signedBy(c, o.note, o.checkpoint.origin, key)
     // A line of a known key that does not verify is damage, even beside a good one.
-    if (signed === 'bad') return failed('the signature of the station does not fit')
+    if (signed === 'bad') return refused('station_bad_signature')
     if (signed === 'none') continue
     if (covers(k, size)) good ??= key
     else outside = true
   }
-  if (!good) return failed(outside ? 'the key was not in use at this place of the log' : 'no known key of this station has signed it')
-  return { check: { name: 'station', ok: true, reason: '', fact: { key: toHex(await c.sha256(good)) } }, key: good }
+  if (!good) return refused(outside ? 'key_out_of_range' : 'station_unknown_key')
+  return { check: passed('station', { key: toHex(await c.sha256(good)) }), key: good }
 }
 
 async function checkTree(c: Crypto, o: Opened): Promise<Check> {
   const { proof, checkpoint } = o
   const root = await rootOf(c, await leafHash(c, proof.leaf), proof.index, checkpoint.size, proof.hashes)
-  const ok = root !== undefined && toHex(root) === toHex(checkpoint.root)
-  return {
-    name: 'tree', ok, reason: ok ? '' : 'the hashes do not lead to the signed root',
-    fact: {
-      hashes: proof.hashes.length, root: toHex(checkpoint.root), index: Number(proof.index), size: Number(checkpoint.size),
-    },
+  const fact = {
+    hashes: proof.hashes.length, root: toHex(checkpoint.root), index: Number(proof.index), size: Number(checkpoint.size),
   }
+  return root !== undefined && toHex(root) === fact.root ? passed('tree', fact) : failed('tree', 'root_differs', fact)
 }
 
 async function checkCosigned(c: Crypto, o: Opened, keys: Keys): Promise<Check> {
@@ -142,25 +148,25 @@ async function checkCosigned(c: Crypto, o: Opened, keys: Keys): Promise<Check> {
     const key = fromBase64(cosigner.key)
     if (!key || key.length !== 32) continue
     const at = await cosignedAt(c, o.note, cosigner.name, key)
-    if (at !== undefined) return { name: 'cosigned', ok: true, reason: '', fact: { name: cosigner.name, at } }
+    if (at !== undefined) return passed('cosigned', { name: cosigner.name, at })
   }
-  return { name: 'cosigned', ok: false, reason: 'no known aggregator key has countersigned it', fact: {} }
+  return failed('cosigned', 'cosigner_none')
 }
 
 function checkText(o: Opened, shown: Shown | undefined): Check {
   const fact = { bytes: o.proof.leaf.length }
-  const result = (reason: string): Check => ({ name: 'text', ok: reason === '', reason, fact })
+  const result = (code: Reason | '', params: Params = {}): Check => code ? failed('text', code, fact, params) : passed('text', fact)
   if (!shown) return result('')
-  if (BigInt(shown.index) !== o.proof.index || !o.checkpoint.origin.endsWith('/' + shown.log)) return result('the proof is of another place in the log')
-  if (shown.raw !== undefined) return result(shown.raw === toBase64(o.proof.leaf) ? '' : 'what is shown here is not what was signed')
+  if (BigInt(shown.index) !== o.proof.index || !o.checkpoint.origin.endsWith('/' + shown.log)) return result('proof_other_place')
+  if (shown.raw !== undefined) return result(shown.raw === toBase64(o.proof.leaf) ? '' : 'text_differs')
   // JSON.parse takes the last of two equal keys, other programs the first.
   const fault = profileFault(o.proof.leaf)
-  if (fault) return result(`programs may read the signed text differently: ${fault.reason} at byte ${fault.offset}`)
+  if (fault) return result('text_ambiguous', { fault: fault.reason, offset: fault.offset })
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(o.proof.leaf)
-    return result(same(JSON.parse(text) as Json, shown.leaf!) ? '' : 'what is shown here is not what was signed')
+    return result(same(JSON.parse(text) as Json, shown.leaf!) ? '' : 'text_differs')
   } catch {
-    return result('the signed text is no JSON')
+    return result('text_no_json')
   }
 }
 

@@ -4,9 +4,10 @@ import { useRef, useState, type ReactNode } from 'react'
 import { api, ApiError } from '../../api/client'
 import type { Json, StoredEvent } from '../../api/types'
 import { fill, useTexts, type Texts } from '../../i18n'
+import { faultText } from '../../i18n/reason'
 import { measure } from '../../i18n/sentence'
 import { browserCrypto } from '../../proof/crypto'
-import { forgetTrust, LEDGER, loadTrust, parseTrust, saveTrust, STATION, type Trust } from '../../proof/trust'
+import { forgetTrust, LEDGER, loadTrust, readTrust, saveTrust, STATION, type Trust } from '../../proof/trust'
 import type { Check, Evidence, Learned, Verdict } from '../../proof/verify'
 import { save } from '../../ui/save'
 import { explain, useWords } from './words'
@@ -121,7 +122,7 @@ function BundleButton({ e }: { e: StoredEvent }) {
 }
 
 function fact(c: Check, t: Texts, time: (ms: number) => string): string {
-  if (!c.ok) return fill(t.evidence.not, { reason: c.reason })
+  if (c.code) return fill(t.evidence.not, { reason: faultText({ code: c.code, params: c.params }, t) })
   const short = (key: string) => `${String(c.fact[key]).slice(0, 8)}…${key === 'key' ? String(c.fact[key]).slice(-4) : ''}`
   switch (c.name) {
     case 'station': return fill(t.evidence.stationFact, { key: short('key') })
@@ -151,8 +152,8 @@ function TrustChoice() {
   const load = async (file: File | undefined) => {
     if (!file) return
     const text = file.size > 1 << 20 ? '' : await file.text()
-    const trust = parseTrust(text, file.name)
-    if (typeof trust === 'string') { setProblem(fill(t.evidence.badTrust, { reason: trust })); return }
+    const trust = readTrust(text, file.name)
+    if ('code' in trust) { setProblem(fill(t.evidence.badTrust, { reason: faultText(trust, t) })); return }
     saveTrust(text, file.name)
     setProblem('')
     again()
