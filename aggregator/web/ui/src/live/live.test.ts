@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { EventsPage, StoredEvent } from '../api/types'
-import { cell, collect, lines } from './export'
+import { cell, collect, header, lines, separatorOf } from './export'
 import { Feed, PAGE, type LiveSource } from './feed'
 import type { Subscriber } from './link'
 import { backoff, Stream, type StreamHandlers } from './socket'
@@ -304,9 +304,28 @@ describe('export', () => {
   })
   it('gives no spreadsheet a formula to run', () => {
     expect(cell('=1+1')).toBe("'=1+1")
+    for (const start of ['+', '-', '@', '＝', '\t', '\r']) expect(cell(start + 'cmd').replaceAll('"', '')).toMatch(/^'/)
+    expect(cell('-2+3+cmd|x')).toBe("'-2+3+cmd|x")
     expect(cell('a "b", c')).toBe('"a ""b"", c"')
     expect(cell(-5)).toBe('-5')
     expect(cell(undefined)).toBe('')
     expect(lines([event(1)], 'csv')).toContain('x.a.b')
+  })
+  it('gives none either to a spreadsheet that cuts at another separator', () => {
+    for (const text of ['press;=1+1;x', 'press,=1+1', 'press\t@x', 'press; -2+cmd|x', 'line\n=1']) {
+      const cut = cell(text).split(/[,;\t\n]/).map(part => part.replace(/^[ "]+/, ''))
+      expect(cut.filter(part => /^[=+\-@]/.test(part)), text).toEqual([])
+    }
+    expect(cell('a;b')).toBe('"a;b"')
+    expect(cell('{"list":[-1,-2.5e-3,+3]}')).toBe('"{""list"":[-1,-2.5e-3,+3]}"')
+  })
+  it('opens in Excel: marked as UTF-8, with the separator of the language, CRLF behind each line', () => {
+    expect([separatorOf('en-GB'), separatorOf('de')]).toEqual([',', ';'])
+    const odd = { ...event(1), leaf: { ...event(1).leaf, equipment: 'Öfen; Straße 1, rechts' } }
+    const text = header('csv', ';') + lines([odd], 'csv', ';')
+    expect(text.startsWith('\ufeffat;timestamp;severity;station;')).toBe(true)
+    expect(text.split('\r\n').length).toBe(3)
+    expect(text).toContain(';"Öfen; Straße 1, rechts";')
+    expect(header('jsonl')).toBe('')
   })
 })

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'react'
 import { api } from '../../api/client'
 import { count, fill, useTexts } from '../../i18n'
-import { collect, type ExportFormat } from '../../live/export'
+import { collect, separatorOf, type ExportFormat } from '../../live/export'
 import { save } from '../../ui/save'
 import { explain } from './words'
 
@@ -22,7 +22,7 @@ export function useExport(query: string): { state: State; start: (f: ExportForma
       const out = await collect(after => api.events({ q: query, limit: 1000, after }, signal), format, n => {
         read = n
         setState({ running: true, text: say(t.export.running, n) })
-      })
+      }, separatorOf(t.locale))
       const name = `events-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}.${format}`
       save(new Blob(out.parts, { type: format === 'csv' ? 'text/csv;charset=utf-8' : 'application/x-ndjson' }), name)
       setState({ running: false, text: say(out.capped ? t.export.doneCapped : t.export.done, out.count) })
