@@ -117,11 +117,12 @@ func (b *builder) finish(d *draft, r *source.Reading) {
 	d.required(r)
 	d.ev.Data = d.obj.bytes()
 	b.person(d, r)
-	b.hear(d, r)
+	marks := b.marks(d, r)
 	for _, field := range event.Missing(d.info, d.ev.Data) {
 		d.problem("event_data."+field, "required by the catalogue, not given")
 	}
 	b.fields(d, r)
+	b.hear(d, r, marks)
 	if d.ev.Context == nil {
 		d.ev.Context = contextOf(r)
 	}

@@ -26,8 +26,8 @@ func (k *sink) change(b *builder, r *source.Reading, s *series) {
 	d := b.begin(r, p.Event)
 	value := d.value("event_data.value", r.Value)
 	key := k.key(p)
-	kept := value
-	if s.hidden {
+	kept, within := value, k.p.holds(p.Event, value)
+	if s.hidden || within {
 		kept = k.p.masked(value)
 	}
 	if k.mem.same(key, kept) {
@@ -39,29 +39,33 @@ func (k *sink) change(b *builder, r *source.Reading, s *series) {
 	}
 	k.zone(d, r, s)
 	d.weigh(p)
+	put := func(name string, value []byte) { d.obj.raw(name, k.p.only(s.hidden, p.Event, name, value)) }
 	if p.Map == nil {
-		d.obj.raw("value", replaceOr(r.Fields, "value", value))
-		d.obj.raw("previous", previous)
+		put("value", replaceOr(r.Fields, "value", value))
+		put("previous", previous)
 	} else {
-		d.obj.raw("status", d.state(p, value, "status"))
-		d.obj.raw("previous", d.state(p, previous, "previous"))
+		put("status", d.state(p, value, "status"))
+		put("previous", d.state(p, previous, "previous"))
 	}
 	d.obj.values(d, r.Fields)
-	d.changed(r, value, previous)
+	if within { // only under its own name a rule with a path finds it
+		value = []byte("null")
+	}
+	d.changed(r, put, value, previous)
 	b.finish(d, r)
 	k.mem.put(key, kept)
 }
 
 // changed adds what the catalogue asks of a change on a control system. Nobody
 // tells who changed a watched node, so the event says that too.
-func (d *draft) changed(r *source.Reading, value, previous []byte) {
+func (d *draft) changed(r *source.Reading, put func(name string, value []byte), value, previous []byte) {
 	for _, name := range d.info.Required {
 		switch {
 		case d.obj.has(name):
 		case name == "old":
-			d.obj.raw(name, previous)
+			put(name, previous)
 		case name == "new":
-			d.obj.raw(name, value)
+			put(name, value)
 		case name == "by" && r.User == "":
 			d.obj.raw(name, []byte(`"unknown"`))
 			d.obj.raw("attribution", []byte(`"none"`))
@@ -129,6 +133,9 @@ func (d *draft) state(p *source.Point, value []byte, field string) []byte {
 		}
 	}
 	if field == "status" {
+		if err != nil { // what is no number may be anything, and a problem is not sealed
+			text = "this value"
+		}
 		d.problem("event_data.status", fmt.Sprintf("map has no name for %s", short(text)))
 	}
 	return value

@@ -2,13 +2,20 @@ package pipeline
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/linewatch/linewatch/agent/config"
+	"github.com/linewatch/linewatch/agent/detect/watch"
 	"github.com/linewatch/linewatch/agent/source"
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/seal"
@@ -137,6 +144,90 @@ func TestAFieldThatLooksPersonalAndIsInNoRuleIsReportedOnce(t *testing.T) {
 	require.Equal(t, "event_data.next.worker_nick", events[0].Metadata.Problems[0].Field)
 	require.Empty(t, events[1].Metadata.Problems)
 	require.Empty(t, events[2].Metadata.Problems)
+}
+
+func TestDetectorsOfAStationQuoteNothingOfThePolicy(t *testing.T) {
+	p, j, _ := sealed(t, seal.Rule{Type: "quality.check", Path: "event_data.characteristic", As: "recipe"})
+	file := filepath.Join(t.TempDir(), "learnt")
+	w, err := watch.New(watch.Options{File: file, Detection: config.Detection{MaxSignals: 10, Guard: config.Guard{Learn: time.Hour}}})
+	require.NoError(t, err)
+	p.o.Watch = w
+	login := func(s float64, who, device string) source.Reading {
+		return live(mqttPoint("user.login"), s, json.RawMessage(`{"userId":"`+who+`","action":"login","success":true,"device":"`+device+`"}`))
+	}
+	bad := live(mqttPoint("quality.check"), 7201, json.RawMessage(`{"result":"fail","characteristic":"Secret-Geometry"}`))
+	take(t, p, login(0, "Anna", "HMI-1"), login(7200, "Bert-Klar", "HMI-9"), login(7201, "Bert-Klar", "HMI-9"), bad)
+	found := 0
+	for _, leaf := range j.leaves {
+		for _, clear := range []string{"Anna", "Bert-Klar", "HMI-1", "HMI-9", "Secret-Geometry"} {
+			require.NotContains(t, string(leaf.Bytes), clear)
+		}
+		if bytes.Contains(leaf.Bytes, []byte("was never seen at this station")) {
+			found++
+		}
+	}
+	require.Equal(t, 2, found, "a new person and a new device are told all the same, each once")
+	require.NoError(t, w.Save(clock))
+	f, err := os.Open(file)
+	require.NoError(t, err)
+	defer f.Close()
+	zip, err := gzip.NewReader(f)
+	require.NoError(t, err)
+	learnt, err := io.ReadAll(zip)
+	require.NoError(t, err)
+	require.Contains(t, string(learnt), `"p-`, "who was seen is in there")
+	require.NotContains(t, string(learnt), "HMI-")
+	require.NotContains(t, string(learnt), "Anna")
+}
+
+func TestAStructureWithAFieldOfThePolicyIsNotRememberedInClear(t *testing.T) {
+	p, j, vault := sealed(t, seal.Rule{Type: "x.acme.order", Path: "event_data.value.formula", As: "recipe"})
+	value := func(n int) json.RawMessage {
+		return json.RawMessage(fmt.Sprintf(`{"n":%d,"operator":"Annegret","formula":"H2O"}`, n))
+	}
+	take(t, p, reading(opcPoint("x.acme.order"), value(1)), reading(opcPoint("x.acme.order"), value(1)), reading(opcPoint("x.acme.order"), value(2)))
+	require.Len(t, j.leaves, 2)
+	for _, leaf := range j.leaves {
+		require.NotContains(t, string(leaf.Bytes), "Annegret")
+		require.NotContains(t, string(leaf.Bytes), "H2O")
+		require.Contains(t, opened(t, vault, leaf.Bytes, leaf.Keys)["event_data.value.formula"], "H2O")
+	}
+	for _, set := range j.stored {
+		for key, value := range set {
+			require.NotContains(t, string(value), "Annegret", key)
+		}
+	}
+}
+
+func TestASealedValueStandsInNoOtherMemberOfItsEvent(t *testing.T) {
+	for _, field := range []string{"new", "value"} {
+		p, j, vault := sealed(t, seal.Rule{Type: "parameter.change", Path: "event_data." + field, As: "recipe"})
+		take(t, p, reading(opcPoint("parameter.change"), "H2O-first"), reading(opcPoint("parameter.change"), "H2O-then"))
+		for i, leaf := range j.leaves {
+			require.NotContains(t, string(leaf.Bytes), "H2O", field)
+			require.Contains(t, opened(t, vault, leaf.Bytes, leaf.Keys)["event_data."+field], []string{"H2O-first", "H2O-then"}[i])
+		}
+	}
+}
+
+func TestASampleOfWhatASourceDidNotUnderstandIsSealed(t *testing.T) {
+	p, j, vault := sealed(t)
+	r := reading(mqttPoint("quality.check"), nil)
+	r.Occurrence = &source.Occurrence{Type: event.TypeIngestQuarantined, Data: map[string]any{
+		"source": "s", "item": "plant/q", "reason": "no JSON", "sample": `{"operator":"Annegret`, "encoding": "text",
+	}}
+	take(t, p, r)
+	leaf := j.leaves[0]
+	require.NotContains(t, string(leaf.Bytes), "Annegret")
+	require.Equal(t, `set:unparsed "{\"operator\":\"Annegret"`, opened(t, vault, leaf.Bytes, leaf.Keys)["event_data.sample"])
+}
+
+func TestAProblemDoesNotQuoteAText(t *testing.T) {
+	p, j, _ := sealed(t)
+	point := opcPoint("equipment.status")
+	point.Map = map[int64]string{1: "running"}
+	take(t, p, reading(point, "Annegret"))
+	require.Equal(t, "map has no name for this value", j.events(t)[0].Metadata.Problems[0].Reason)
 }
 
 func BenchmarkEvent(b *testing.B) {

@@ -117,14 +117,26 @@ func (d *draft) curve(c *event.Curve) {
 	d.ev.Curve = c
 }
 
-// hear keeps an event for the detectors of its station. What detectors made
-// themselves is not for them.
-func (b *builder) hear(d *draft, r *source.Reading) {
-	if b.deaf || b.o.Watch == nil || r.Occurrence == nil && (r.Point == nil || r.Point.Event == "" && r.Point.Bits == nil) || !b.o.Watch.Wants(d.ev.Type) {
+// wanted tells whether the detectors of the station listen to an event. What
+// detectors made themselves is not for them.
+func (b *builder) wanted(d *draft, r *source.Reading) bool {
+	return !b.deaf && b.o.Watch != nil && b.o.Watch.Wants(d.ev.Type) &&
+		(r.Occurrence != nil || r.Point != nil && (r.Point.Event != "" || r.Point.Bits != nil))
+}
+
+// hear keeps an event for the detectors of its station as it stands in the leaf,
+// with marks in the place of what is sealed: detectors quote what they read in their
+// explanations, and keep it in their states.
+func (b *builder) hear(d *draft, r *source.Reading, marks []mark) {
+	if !b.wanted(d, r) {
 		return
 	}
+	data := slices.Clone(d.ev.Data)
+	for _, m := range marks {
+		data = addText(data, m.name, m.text)
+	}
 	b.heard = append(b.heard, detect.Event{
-		At: d.ev.CollectedAt, Type: d.ev.Type, Station: d.ev.Station, Equipment: d.ev.Equipment, UserID: d.ev.UserID, Data: slices.Clone(d.ev.Data),
+		At: d.ev.CollectedAt, Type: d.ev.Type, Station: d.ev.Station, Equipment: d.ev.Equipment, UserID: d.ev.UserID, Data: data,
 	})
 }
 

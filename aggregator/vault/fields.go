@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/text/unicode/norm"
-
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/seal"
@@ -178,7 +176,7 @@ func (v *Vault) Token(path, value string) string {
 func (v *Vault) PersonToken(name string) string { return v.Token(personPath, name) }
 
 // folded is the form in which values are compared: as of pseudonyms.
-func folded(value string) string { return strings.ToLower(norm.NFC.String(strings.TrimSpace(value))) }
+func folded(value string) string { return event.FoldName(value) }
 
 // Projector makes rows as next does and adds their entries of the blind index.
 func (v *Vault) Projector(next store.Projector) store.Projector {

@@ -141,15 +141,18 @@ func ValidType(name string) bool {
 // HMAC-SHA-256 over the trimmed, lower-case NFC name. The key belongs to one
 // plant and year.
 func Pseudonym(key []byte, name string) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(FoldName(name)))
+	return "p-" + hex.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// FoldName is the form in which names are compared: trimmed, in lower case, NFC.
+func FoldName(name string) string {
 	folded := strings.TrimSpace(name)
 	if ascii(folded) {
-		folded = strings.ToLower(folded) // what the general form gives, too
-	} else {
-		folded = norm.NFC.String(cases.Lower(language.Und).String(norm.NFC.String(folded)))
+		return strings.ToLower(folded) // what the general form gives, too
 	}
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(folded))
-	return "p-" + hex.EncodeToString(mac.Sum(nil)[:16])
+	return norm.NFC.String(cases.Lower(language.Und).String(norm.NFC.String(folded)))
 }
 
 func ascii(s string) bool {

@@ -182,9 +182,11 @@ func nobody(name string) bool {
 }
 
 // ReplaceText replaces every text value of a JSON value inside the profile that is
-// the name, without regard to case and outer space. Keys stay.
+// the name, compared as pseudonyms are made: without regard to case, outer space and
+// Unicode form. Keys stay.
 func ReplaceText(doc []byte, name, with string) []byte {
 	w := walk{doc: doc}
+	name = event.FoldName(name)
 	var out []byte
 	from := 0
 	for i := 0; i < len(doc); {
@@ -194,7 +196,7 @@ func ReplaceText(doc []byte, name, with string) []byte {
 		}
 		end := w.text(i)
 		isKey := end < len(doc) && doc[end] == ':'
-		if !isKey && end-i >= len(name)+2 && is(doc[i:end], name) {
+		if !isKey && is(doc[i:end], name) {
 			out = append(append(append(append(out, doc[from:i]...), '"'), with...), '"')
 			from = end
 		}
@@ -206,10 +208,16 @@ func ReplaceText(doc []byte, name, with string) []byte {
 	return append(out, doc[from:]...)
 }
 
+// is tells whether a JSON text is the folded name.
 func is(quoted []byte, name string) bool {
-	text := string(quoted[1 : len(quoted)-1])
+	const longer = 6 * 4 // times as long as its folded form a text is at most: escapes, Unicode forms
+	raw := bytes.TrimSpace(quoted[1 : len(quoted)-1])
+	if len(raw) > longer*len(name) {
+		return false
+	}
+	text := string(raw)
 	if bytes.IndexByte(quoted, '\\') >= 0 && json.Unmarshal(quoted, &text) != nil {
 		return false
 	}
-	return strings.EqualFold(strings.TrimSpace(text), name)
+	return text != "" && event.FoldName(text) == name
 }

@@ -100,3 +100,19 @@ func TestAWrongRuleIsNamed(t *testing.T) {
 		require.ErrorContains(t, err, "rule 1", "%+v", r)
 	}
 }
+
+func TestANameIsReplacedInEverySpellingThatGivesItsPseudonym(t *testing.T) {
+	key := []byte("0123456789abcdef")
+	for name, others := range map[string][]string{
+		"José Núñez": {"jose\u0301 nu\u0301n\u0303ez", " JOSÉ NÚÑEZ ", `Jos\u00e9 N\u00fa\u00f1ez`},
+		"ΝΊΚΟΣ":      {"Νίκος"},
+		"Anna":       {"ANNA ", `\u0041nna`},
+	} {
+		for _, other := range others {
+			var plain string
+			require.NoError(t, json.Unmarshal([]byte(`"`+other+`"`), &plain))
+			require.Equal(t, event.Pseudonym(key, name), event.Pseudonym(key, plain), other)
+			require.Equal(t, `{"note":"p-1","of":["p-1"],"x":"Anna-Lena"}`, string(seal.ReplaceText([]byte(`{"note":"`+other+`","of":["`+other+`"],"x":"Anna-Lena"}`), name, "p-1")), other)
+		}
+	}
+}

@@ -218,3 +218,11 @@ func (r *Report) warn(rules []*rule) {
 			r.PerSecond, 1000/r.PerSecond)
 	}
 }
+
+// shorten cuts a text for a message to people.
+func shorten(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}

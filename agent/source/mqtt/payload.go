@@ -92,7 +92,8 @@ func (r *rule) decode(payload []byte, out *source.Reading) (doc []byte, err erro
 	return doc, nil
 }
 
-// plain reads a payload that is one bare value.
+// plain reads a payload that is one bare value. Errors never quote it: they stand
+// in problems and reasons, which are not sealed.
 func plain(payload []byte, kind string) (any, error) {
 	if !utf8.Valid(payload) || strings.IndexByte(string(payload), 0) >= 0 {
 		return nil, errors.New("text with NUL or invalid UTF-8")
@@ -109,7 +110,7 @@ func plain(payload []byte, kind string) (any, error) {
 		case "false", "0", "off", "no":
 			return false, nil
 		}
-		return nil, fmt.Errorf("%q is neither true nor false", shorten(text, 40))
+		return nil, fmt.Errorf("a text of %d bytes is neither true nor false", len(text))
 	}
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return n, nil
@@ -119,7 +120,7 @@ func plain(payload []byte, kind string) (any, error) {
 	}
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil || strings.ContainsAny(text, "xX_pP") || math.IsNaN(f) || math.IsInf(f, 0) {
-		return nil, fmt.Errorf("%q is no finite number", shorten(text, 40))
+		return nil, fmt.Errorf("a text of %d bytes is no finite number", len(text))
 	}
 	return f, nil
 }

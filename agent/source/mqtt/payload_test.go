@@ -72,6 +72,25 @@ func TestTheSampleOfAMessageThatNamesPeopleIsLeftOut(t *testing.T) {
 	require.Equal(t, "anna", out.User)
 }
 
+func TestNoProblemAndNoReasonQuotesWhatAMessageHolds(t *testing.T) {
+	const name = "Annegret.Klarname"
+	for _, c := range []config.MQTTTopic{
+		{Payload: "number"}, {Payload: "bool"}, {Payload: "json"}, {Payload: "json", Time: "$"}, {Payload: "json", Time: "$", TimeFormat: "rfc3339"}, {Payload: "json", Time: "$.t"},
+	} {
+		for _, payload := range []string{name, `"` + name + `"`, `{"t":"` + name + `"}`, `{"` + name + `":1,"` + name + `":2}`, `4711.0815`, "{" + name} {
+			c.Match = "x"
+			out, bad := ruleOf(t, c).reading(message{topic: "x", payload: []byte(payload)}, "a/b")
+			if bad {
+				require.NotContains(t, out.Occurrence.Data["reason"], name, "%+v %s", c, payload)
+			}
+			for _, p := range out.Problems {
+				require.NotContains(t, p.Field+p.Reason, name, "%+v %s", c, payload)
+				require.NotContains(t, p.Reason, "4711", "%+v %s", c, payload)
+			}
+		}
+	}
+}
+
 func FuzzNoMessageStopsTheSource(f *testing.F) {
 	f.Add([]byte(`{"a":[1,{"b":"x"}],"t":"2026-01-01T00:00:00Z"}`), "p/st07/x")
 	f.Add([]byte("\xff\x00"), "p//x")

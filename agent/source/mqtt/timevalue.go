@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -11,7 +12,8 @@ import (
 // parseTime reads a source's time: RFC 3339 (also with a space, and without a
 // zone, which counts as UTC and is told by zone=false) or seconds, milliseconds,
 // microseconds or nanoseconds since 1970. Format is auto, rfc3339, s or ms; auto
-// tells the unit of a number by its size. value is a text, int64 or float64.
+// tells the unit of a number by its size. value is a text, int64 or float64. Errors
+// do not quote it: it may be a name.
 func parseTime(value any, format string) (t time.Time, zone bool, err error) {
 	switch v := value.(type) {
 	case string:
@@ -22,17 +24,17 @@ func parseTime(value any, format string) (t time.Time, zone bool, err error) {
 		}
 		f, numErr := strconv.ParseFloat(strings.TrimSpace(v), 64)
 		if numErr != nil {
-			return time.Time{}, true, fmt.Errorf("%q is no time", shorten(v, 40))
+			return time.Time{}, true, fmt.Errorf("a text of %d bytes is no time", len(v))
 		}
 		return epoch(f, format)
 	case int64:
 		if format == "rfc3339" {
-			return time.Time{}, true, fmt.Errorf("%d is a number, not an RFC 3339 time", v)
+			return time.Time{}, true, errors.New("a number, not an RFC 3339 time")
 		}
 		return epochInt(v, format)
 	case float64:
 		if format == "rfc3339" {
-			return time.Time{}, true, fmt.Errorf("%v is a number, not an RFC 3339 time", v)
+			return time.Time{}, true, errors.New("a number, not an RFC 3339 time")
 		}
 		return epoch(v, format)
 	}
@@ -51,7 +53,7 @@ func parseText(s string) (time.Time, bool, error) {
 			return t, false, nil
 		}
 	}
-	return time.Time{}, true, fmt.Errorf("%q is no RFC 3339 time", shorten(s, 40))
+	return time.Time{}, true, fmt.Errorf("a text of %d bytes is no RFC 3339 time", len(s))
 }
 
 // unit is the duration of one step of an epoch number, told by its size: 1e11 s
@@ -80,17 +82,9 @@ func epochInt(n int64, format string) (time.Time, bool, error) {
 
 func epoch(f float64, format string) (time.Time, bool, error) {
 	if math.IsNaN(f) || math.Abs(f) > math.MaxInt64/2 {
-		return time.Time{}, true, fmt.Errorf("%v is no time", f)
+		return time.Time{}, true, errors.New("a number that is no time")
 	}
 	u := unit(f, format)
 	seconds, part := math.Modf(f / float64(time.Second/u))
 	return time.Unix(int64(seconds), int64(math.Round(part*1e9))).UTC(), true, nil
-}
-
-// shorten cuts a text for a message to people.
-func shorten(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "") + "…"
 }
