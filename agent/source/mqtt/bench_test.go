@@ -72,6 +72,7 @@ func (m *meter) report() {
 // BenchmarkDrainToTheJournal: from the broker's queue to signed, durable and acknowledged.
 func BenchmarkDrainToTheJournal(b *testing.B) {
 	m := &meter{b: b}
+	var commits uint64
 	for b.Loop() {
 		b.StopTimer()
 		broker := peertest.Mosquitto(b, peertest.MosquittoConfig{Text: limitless})
@@ -93,11 +94,15 @@ func BenchmarkDrainToTheJournal(b *testing.B) {
 		m.stop()
 		cancel()
 		require.NoError(b, <-done)
+		stat, err := j.Stat(b.Context())
+		require.NoError(b, err)
+		commits += stat.Commits
 		require.NoError(b, j.Close())
 		broker.Stop(b)
 		b.StartTimer()
 	}
 	m.report()
+	b.ReportMetric(float64(commits)/float64(b.N), "commits")
 }
 
 // BenchmarkDrainToNowhere is the limit: a subscriber of the library that does nothing.

@@ -56,6 +56,7 @@ type committer struct {
 	unproven bool      // acknowledgements were sent since the last ping
 	lastPing time.Time // of ours
 	acks     []byte
+	flood    gatherer
 }
 
 // barrier is a ping sent behind acknowledgements: its answer proves that the
@@ -141,6 +142,7 @@ func (c *committer) run(ctx context.Context) {
 		batch := c.s.q.take(ctx, buf[:0], c.s.o.Batch, maxBatchBytes, wake)
 		stop()
 		if batch != nil {
+			batch = c.gather(ctx, batch)
 			readings = c.prepare(batch, readings[:0])
 			if !c.take(ctx, readings) {
 				return

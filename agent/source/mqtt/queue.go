@@ -87,11 +87,21 @@ func (q *queue) take(ctx context.Context, buf []item, n, bytes int, wake <-chan 
 	case <-ctx.Done():
 		return nil
 	}
+	return q.more(buf, n, bytes)
+}
+
+// more appends what is there to buf, up to n items and bytes in all (at least one
+// item), without waiting.
+func (q *queue) more(buf []item, n, bytes int) []item {
+	sum := 0
+	for i := range buf {
+		sum += buf[i].size
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	k, sum := 0, 0
+	k, before := 0, sum
 	waiting := q.items[q.first:]
-	for k < len(waiting) && k < n && (k == 0 || sum+waiting[k].size <= bytes) {
+	for k < len(waiting) && len(buf)+k < n && (len(buf)+k == 0 || sum+waiting[k].size <= bytes) {
 		sum += waiting[k].size
 		k++
 	}
@@ -100,7 +110,11 @@ func (q *queue) take(ctx context.Context, buf []item, n, bytes int, wake <-chan 
 	q.first += k
 	rest := len(waiting) - k
 	q.pack(rest)
-	q.bytes -= sum
+	q.bytes -= sum - before
+	select { // the token that stands for what was taken
+	case <-q.some:
+	default:
+	}
 	if rest > 0 {
 		signal(q.some)
 	}
