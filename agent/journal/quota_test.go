@@ -216,11 +216,11 @@ func TestTailVerifyAndExportShowWhatIsThere(t *testing.T) {
 	require.Contains(t, string(tail[2].Leaf), `"log.heartbeat"`, "the newest by its own time")
 	dir := t.TempDir()
 	var done, all uint64
-	n, err := Export(t.Context(), j, dir, func(d, a uint64) { require.GreaterOrEqual(t, d, done); done, all = d, a })
+	n, err := Export(t.Context(), j, "s", dir, func(d, a uint64) { require.GreaterOrEqual(t, d, done); done, all = d, a })
 	require.NoError(t, err)
 	require.Greater(t, n, uint64(12000))
 	require.Equal(t, all, done)
-	_, err = Export(t.Context(), j, dir, nil)
+	_, err = Export(t.Context(), j, "s", dir, nil)
 	require.ErrorContains(t, err, "there already")
 	require.FileExists(t, filepath.Join(dir, logOf(t, j, event.Manufacturing).ID+".segments"))
 }

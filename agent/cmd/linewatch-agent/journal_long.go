@@ -13,6 +13,7 @@ import (
 	"github.com/linewatch/linewatch/agent/control"
 	"github.com/linewatch/linewatch/agent/enrol"
 	"github.com/linewatch/linewatch/agent/journal"
+	"github.com/linewatch/linewatch/shared/carry"
 	"github.com/linewatch/linewatch/shared/cli"
 )
 
@@ -41,7 +42,7 @@ func (a *app) journalVerify() *cobra.Command {
 // remote is the journal of a running agent.
 type remote struct{ dataDir string }
 
-func (r remote) Heads(ctx context.Context) (heads []journal.Exported, err error) {
+func (r remote) Heads(ctx context.Context) (heads []carry.Head, err error) {
 	return heads, control.Get(ctx, r.dataDir, "/journal/heads", nil, &heads)
 }
 
@@ -59,9 +60,17 @@ type exported struct {
 	Leaves uint64 `json:"leaves"`
 }
 
+const exportHelp = `Writes all events that this station keeps into a folder, as they would be sent: signed,
+sealed fields sealed, with the keys that the aggregator needs to open them. It works while the
+agent runs and without a network, and removes nothing.
+
+Anybody can check the folder (linewatch-verify); the administrator of the aggregator brings it
+in (linewatch-aggregator import), which verifies it as if the station had sent it. A disk with
+FAT takes no file above 4 GiB: use exFAT, NTFS or ext4 for a large journal.`
+
 func (a *app) journalExport() *cobra.Command {
 	var dir string
-	cmd := &cobra.Command{Use: "export --dir DIR", Short: "Write what is kept as segments, for a USB stick", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+	cmd := &cobra.Command{Use: "export --dir DIR", Short: "Write what is kept as segments, for a USB stick", Args: cobra.NoArgs, Long: exportHelp, RunE: func(cmd *cobra.Command, _ []string) error {
 		if dir == "" {
 			return cli.Usage("--dir DIR is needed")
 		}
@@ -71,10 +80,10 @@ func (a *app) journalExport() *cobra.Command {
 		}
 		out := exported{Dir: filepath.Clean(dir)}
 		progress := cli.Progress(cmd.ErrOrStderr(), "events")
-		out.Leaves, err = journal.Export(cmd.Context(), remote{cfg.DataDir}, dir, progress)
+		out.Leaves, err = journal.Export(cmd.Context(), remote{cfg.DataDir}, cfg.Station, dir, progress)
 		if errors.Is(err, control.ErrNotRunning) {
 			err = a.withJournal(cmd.Context(), cfg, func(j *journal.Journal) (err error) {
-				out.Leaves, err = journal.Export(cmd.Context(), j, dir, progress)
+				out.Leaves, err = journal.Export(cmd.Context(), j, cfg.Station, dir, progress)
 				return err
 			})
 		}
@@ -84,7 +93,7 @@ func (a *app) journalExport() *cobra.Command {
 		case a.json:
 			return cli.JSON(cmd.OutOrStdout(), out)
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%d leaves in %s\n", out.Leaves, out.Dir)
+		fmt.Fprintf(cmd.OutOrStdout(), "%d leaves in %s\ncheck it anywhere with:       linewatch-verify --trust FILE %s\nbring it in, at the centre:   linewatch-aggregator import %s\n", out.Leaves, out.Dir, out.Dir, out.Dir)
 		return nil
 	}}
 	cmd.Flags().StringVar(&dir, "dir", "", "empty folder to write")

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/linewatch/linewatch/shared/carry"
 	"github.com/linewatch/linewatch/shared/evidence/bundle"
 	"github.com/linewatch/linewatch/shared/version"
 )
@@ -28,8 +29,9 @@ const usage = `linewatch-verify [--trust FILE] [--json] PROOF|BUNDLE|DIRECTORY..
        linewatch-verify witness --help
 
 Checks evidence offline. PROOF is the .tlog-proof file of one event, BUNDLE a
-collection of proofs and logs, DIRECTORY holds files of both kinds, "-" is the
-standard input.
+collection of proofs and logs, DIRECTORY holds files of both kinds, or is what
+linewatch-agent journal export wrote (of which a single .segments file will do,
+too), "-" is the standard input.
 
 Keys in the evidence are never believed. The trust file names those that are, as
 printed at enrolment or published by the plant, one a line (linewatch-aggregator
@@ -86,7 +88,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	v := bundle.NewVerifier(trust, rep.add)
 	var failed []error
 	for _, arg := range flags.Args() {
-		if err := verifyPath(v, arg, in, newProgress(errOut)); err != nil {
+		if err := verifyPath(v, rep, arg, in, newProgress(errOut)); err != nil {
 			failed = append(failed, err)
 		}
 	}
@@ -127,6 +129,9 @@ type report struct {
 	bad     int
 	other   int
 	leftOut int
+	// journals are the logs of exports that were read.
+	journals []journalLog
+	looked   map[string]bool // folders without an index that were told of
 }
 
 // shownFinding is one finding in the JSON output.
@@ -176,7 +181,7 @@ func (r *report) finish(s bundle.Summary, trust bundle.Trust, failed []error, er
 	var texts []string
 	for _, err := range failed {
 		texts = append(texts, bundle.Printable(err.Error()))
-		if errors.Is(err, bundle.ErrBundle) || errors.Is(err, errKind) {
+		if errors.Is(err, bundle.ErrBundle) || errors.Is(err, errKind) || errors.Is(err, carry.ErrExport) {
 			verdict, code = bundle.Bad, exitBad
 		} else {
 			unread = true
@@ -189,7 +194,7 @@ func (r *report) finish(s bundle.Summary, trust bundle.Trust, failed []error, er
 		enc := json.NewEncoder(r.out)
 		enc.SetEscapeHTML(false)
 		if err := enc.Encode(map[string]any{
-			"verdict": verdict, "exit": code, "summary": s, "findings": r.shown, "left_out": r.leftOut, "errors": texts,
+			"verdict": verdict, "exit": code, "summary": s, "findings": r.shown, "left_out": r.leftOut, "errors": texts, "journals": r.journals,
 		}); err != nil {
 			return exitUsage
 		}

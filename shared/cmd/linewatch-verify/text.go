@@ -16,6 +16,9 @@ func (r *report) text(s bundle.Summary, trust bundle.Trust, verdict bundle.Verdi
 	for _, f := range r.shown {
 		r.line(f)
 	}
+	for i := range r.journals {
+		r.journal(&r.journals[i])
+	}
 	if r.leftOut > 0 {
 		fmt.Fprintf(r.out, "… and %d more findings\n", r.leftOut)
 	}
