@@ -1,5 +1,7 @@
 import type { Texts } from './en'
+import { explained } from './explained.de'
 import { profile, reasons } from './reasons.de'
+import { table as said } from './said.de'
 import { sentences, words } from './sentences.de'
 
 export const de: Texts = {
@@ -7,6 +9,8 @@ export const de: Texts = {
   name: 'Deutsch',
   sentences,
   words,
+  explained,
+  said,
   reasons,
   profile,
   app: { loading: 'Wird geladen', skip: 'Zur Seite springen', retry: 'Noch einmal', close: 'Schließen', cancel: 'Abbrechen', back: 'Zurück zur Liste' },

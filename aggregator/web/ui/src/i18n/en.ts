@@ -2,6 +2,7 @@
 // by the compiler) and are loaded when chosen.
 
 import { profileReasons, reasons, type ProfileReason, type Reason } from '../proof/reasons'
+import type { SaidTable } from './said'
 import { sentences, words } from './sentences.en'
 
 export const en = {
@@ -10,6 +11,9 @@ export const en = {
   name: 'English',
   sentences,
   words,
+  // Programs and stations write English: nothing to put in its place.
+  explained: {} as Record<string, readonly string[]>,
+  said: {} as SaidTable,
   reasons: reasons as Record<Reason, string>,
   profile: Object.fromEntries(profileReasons.map(text => [text, text])) as Record<ProfileReason, string>,
   app: { loading: 'Loading', skip: 'Skip to the page', retry: 'Try again', close: 'Close', cancel: 'Cancel', back: 'Back to the list' },

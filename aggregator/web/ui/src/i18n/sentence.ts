@@ -2,14 +2,19 @@
 // first; the first whose fields the event has is taken. {field} is text,
 // {field:n} a number with the event's unit, {field:d} milliseconds as a duration,
 // {field:w} a word of the catalogue, {field:s} the last part of a path,
-// {field:t} a time. {?field=value} writes nothing and asks for that value.
+// {field:t} a time. {?field=value} writes nothing and asks for that value; a.0.b is
+// field b of the first of a list.
 
 import type { Fields, Json, Leaf } from '../api/types'
+import { said, type SaidTable } from './said'
 
 export interface SentenceBook {
   locale: string
   sentences: Record<string, readonly string[]>
   words: Record<string, string>
+  /** Why a detector speaks, for languages that do not take the station's own sentence. */
+  explained: Record<string, readonly string[]>
+  said: SaidTable
 }
 
 const hole = /\{(\??)([A-Za-z0-9_.]+)(?::([ndwst])|=([^}]*))?\}/g
@@ -19,13 +24,26 @@ const own = <T>(table: Record<string, T>, name: string): T | undefined => Object
 
 /** The event in one plain sentence. */
 export function sentence(leaf: Leaf, book: SentenceBook, clock: (iso: string) => string): string {
-  const data = leaf.event_data ?? {}
-  const templates = own(book.sentences, leaf.event_type) ?? []
-  for (const template of templates) {
-    const text = fill(template, leaf, data, book, clock)
+  return first(own(book.sentences, leaf.event_type), leaf, book, clock) ?? fallback(leaf, leaf.event_data ?? {}, book)
+}
+
+/** Why, for an event that a detector explains: lang is the language of the text where it is not the page's. */
+export function explanation(leaf: Leaf, book: SentenceBook, clock: (iso: string) => string): { text: string; lang?: string } | undefined {
+  const text = leaf.event_data?.explanation
+  if (typeof text !== 'string' || !text) return undefined
+  const translated = first(own(book.explained, leaf.event_type), leaf, book, clock)
+  if (translated !== undefined) return { text: translated }
+  // What integrators' types say may be in any language.
+  return own(book.sentences, leaf.event_type) && !book.locale.startsWith('en') ? { text, lang: 'en' } : { text }
+}
+
+/** The first template whose fields the event has. */
+function first(templates: readonly string[] | undefined, leaf: Leaf, book: SentenceBook, clock: (iso: string) => string): string | undefined {
+  for (const template of templates ?? []) {
+    const text = fill(template, leaf, leaf.event_data ?? {}, book, clock)
     if (text !== undefined) return text
   }
-  return fallback(leaf, data, book)
+  return undefined
 }
 
 function fill(template: string, leaf: Leaf, data: Fields, book: SentenceBook, clock: (iso: string) => string): string | undefined {
@@ -46,7 +64,7 @@ function fill(template: string, leaf: Leaf, data: Fields, book: SentenceBook, cl
 function lookup(name: string, leaf: Leaf, data: Fields): Json | undefined {
   let value: Json | undefined = data
   for (const key of name.split('.')) {
-    value = value !== null && typeof value === 'object' && !Array.isArray(value) ? value[key] : undefined
+    value = part(value, key)
   }
   if (value !== undefined) return value
   if (name === 'equipmentId') return leaf.equipment ?? undefined
@@ -55,6 +73,11 @@ function lookup(name: string, leaf: Leaf, data: Fields): Json | undefined {
   if (name === 'signal') return leaf.signal
   if (name === 'type') return leaf.event_type
   return undefined
+}
+
+function part(value: Json | undefined, key: string): Json | undefined {
+  if (Array.isArray(value)) return /^\d$/.test(key) ? value[Number(key)] : undefined
+  return value !== null && typeof value === 'object' ? own(value, key) : undefined
 }
 
 function show(value: Json, kind: string | undefined, data: Fields, book: SentenceBook, clock: (iso: string) => string): string {
@@ -70,8 +93,9 @@ function show(value: Json, kind: string | undefined, data: Fields, book: Sentenc
 }
 
 function word(value: Json, book: SentenceBook): string {
+  if (value !== null && typeof value === 'object') return plain(value, book)
   const key = String(value)
-  return own(book.words, key.toLowerCase()) ?? key
+  return own(book.words, key.toLowerCase()) ?? said(key, book.said)
 }
 
 /** Any value as short text; numbers as they are, they may be part numbers. */

@@ -18,8 +18,8 @@ function flat(texts: object, path = ''): Map<string, string> {
   return out
 }
 
-/** What events say has tests of its own in sentence.test.ts. */
-const pages = ({ sentences: _, words: __, ...rest }: typeof en) => flat(rest)
+/** What events and programs say has tests of its own: sentence.test.ts, said.test.ts. */
+const pages = ({ sentences: _, words: __, explained: ___, said: ____, ...rest }: typeof en) => flat(rest)
 
 const holes = (text: string): string[] => [...text.matchAll(/\{(\w+)\}/g)].map(m => m[1]!).sort()
 

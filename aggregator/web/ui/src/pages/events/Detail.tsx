@@ -3,9 +3,10 @@ import { IconArrowLeft, IconFilter, IconMinus, IconPlus, IconX } from '@tabler/i
 import { useQuery } from '@tanstack/react-query'
 import { useEffect, useRef, type ReactNode } from 'react'
 import { api, ApiError } from '../../api/client'
-import type { EventDetail, Json, Leaf, StoredEvent } from '../../api/types'
+import type { EventDetail, Json, StoredEvent } from '../../api/types'
 import { useSettings } from '../../app/settings'
 import { fill, useTexts } from '../../i18n'
+import { said } from '../../i18n/said'
 import { duration, measure, person, plain } from '../../i18n/sentence'
 import { instant, offsetLabel } from '../../live/time'
 import { termText, type Field } from '../../live/query'
@@ -59,7 +60,7 @@ function Missing({ error, onRetry, onClose }: { error: unknown; onRetry: () => v
 function Body({ e, onOpen, onClose, onTerm }: { e: EventDetail } & Pick<Props, 'onOpen' | 'onClose' | 'onTerm'>) {
   const words = useWords()
   const { t } = words
-  const said = explanation(e.leaf)
+  const why = words.why(e.leaf)
   return (
     <>
       <header className="detail-head">
@@ -68,7 +69,7 @@ function Body({ e, onOpen, onClose, onTerm }: { e: EventDetail } & Pick<Props, '
         <button className="button plain icon" aria-label={t.app.close} onClick={onClose}><IconX size={20} stroke={1.7} /></button>
       </header>
       {e.others && e.others.length > 0 && <p className="note detail-note">{fill(t.detail.twice, { n: e.others.length + 1 })}</p>}
-      {said && <p className="detail-said">{said}</p>}
+      {why && <p className="detail-said" lang={why.lang}>{why.text}</p>}
       <CurvePart e={e} />
       <Facts e={e} onTerm={onTerm} />
       <SealedPart e={e} />
@@ -78,12 +79,6 @@ function Body({ e, onOpen, onClose, onTerm }: { e: EventDetail } & Pick<Props, '
       <Origin e={e} onTerm={onTerm} />
     </>
   )
-}
-
-/** What a detector says of its finding, in one sentence. */
-function explanation(leaf: Leaf): string | undefined {
-  const text = leaf.event_data?.explanation
-  return typeof text === 'string' && text ? text : undefined
 }
 
 interface FactProps { name: string; children: ReactNode; field?: Field; path?: string[]; value?: string; onTerm?: (term: string) => void }
@@ -182,10 +177,12 @@ function Own({ name, field, value, shown, mono, onTerm }: OwnProps) {
 
 /** event_data and context, field by field; only plain values can be searched for. */
 function DataFacts({ e, onTerm }: { e: StoredEvent; onTerm: (term: string) => void }) {
+  const words = useWords()
   // The unit stands behind its value.
   const measured = typeof e.leaf.event_data?.value === 'number' && typeof e.leaf.event_data.unit === 'string'
   const drawn = !!e.leaf.curve
-  const data = Object.entries(e.leaf.event_data ?? {}).filter(([key]) => !(measured && key === 'unit') && !(drawn && ['band', 'limits'].includes(key)) && !(key === 'explanation' && explanation(e.leaf)))
+  const why = words.why(e.leaf)
+  const data = Object.entries(e.leaf.event_data ?? {}).filter(([key, value]) => !(measured && key === 'unit') && !(drawn && ['band', 'limits'].includes(key)) && !(key === 'explanation' && value === why?.text))
   const context = Object.entries(e.leaf.context ?? {})
   if (data.length + context.length === 0) return null
   return (
@@ -219,7 +216,7 @@ function Problems({ e }: { e: StoredEvent }) {
       <h3>{words.t.detail.problems}</h3>
       <ul className="problems">
         {moved && <li>{fill(words.t.detail.sourceTime, { time: e.leaf.timestamp })}</li>}
-        {list.map((p, i) => <li key={i}><span className="mono">{p.field}</span> {p.reason}</li>)}
+        {list.map((p, i) => <li key={i}><span className="mono">{p.field}</span> {said(p.reason, words.t.said)}</li>)}
       </ul>
     </section>
   )

@@ -3,6 +3,7 @@ import { useCallback, useEffect, useId, useRef, useState } from 'react'
 import { ApiError } from '../../api/client'
 import type { ProblemDocument } from '../../api/types'
 import { fill, useTexts } from '../../i18n'
+import { said } from '../../i18n/said'
 import { parse, QueryError, split, without, withTerm } from '../../live/query'
 
 interface Props { q: string; onChange: (q: string, replace?: boolean) => void; serverError: unknown }
@@ -42,6 +43,7 @@ export function FilterBar({ q, onChange, serverError }: Props) {
     onChange(next, replace)
   }, [onChange])
   const mistake = mistakeIn(text, q, serverError)
+  const message = mistake && said(mistake.message, t.said)
   useEffect(() => {
     if (mistake || text.trim() === q.trim()) return
     const timer = setTimeout(() => send(text.trim(), true), 500)
@@ -71,7 +73,7 @@ export function FilterBar({ q, onChange, serverError }: Props) {
           {text !== '' && <button className="clear" aria-label={t.events.clear} title={t.events.clear} onClick={() => { setText(''); send(''); input.current?.focus() }}><IconX size={16} /></button>}
         </div>
         <p id={id} className="filter-mistake" role="status">
-          {mistake && <>{mistake.message.charAt(0).toUpperCase() + mistake.message.slice(1)}. {mistake.suggestion && <><button className="link" onClick={repair}>{fill(t.events.useSuggestion, { text: mistake.suggestion })}</button></>}</>}
+          {mistake && message && <>{message.charAt(0).toUpperCase() + message.slice(1)}. {mistake.suggestion && <><button className="link" onClick={repair}>{fill(t.events.useSuggestion, { text: mistake.suggestion })}</button></>}</>}
         </p>
       </div>
       <Chips q={q} onChange={onChange} />

@@ -6,6 +6,7 @@ import { useState, type FormEvent } from 'react'
 import { api, ApiError } from '../../api/client'
 import { Logo } from '../../app/Shell'
 import { fill, useTexts, type Texts } from '../../i18n'
+import { said } from '../../i18n/said'
 
 /** Only a path of this application: never to another site. */
 export function safeNext(next: string | undefined): string {
@@ -17,7 +18,7 @@ function reason(error: unknown, t: Texts): string {
   if (error.status === 401 || error.status === 403) return t.signIn.wrong
   if (error.status === 429) return t.signIn.slow
   if (error.status === 0 || error.status >= 502) return t.signIn.unreachable
-  return fill(t.signIn.failed, { detail: error.message })
+  return fill(t.signIn.failed, { detail: said(error.message, t.said) })
 }
 
 export default function SignInPage() {
