@@ -178,9 +178,9 @@ limits and heartbeats are suppressed by design and nothing is learnt. Each chang
 is recorded.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			state := args[0]
+			state, said := args[0], "the plant is in "+args[0]
 			if state == "auto" {
-				state = ""
+				state, said = "", "the plant's state is that of its signal or calendar again"
 			} else if !plant.Valid(state) {
 				return cli.Usage("%q is none of production, break, changeover, maintenance, off, auto", state)
 			}
@@ -188,7 +188,7 @@ is recorded.`,
 			if length > 0 {
 				q.Set("for", length.String())
 			}
-			return a.tell(cmd, "state", q, fmt.Sprintf("the plant is in %s", args[0]))
+			return a.tell(cmd, "state", q, said)
 		},
 	}
 	cmd.Flags().StringVar(&station, "station", "", "one station; default: all of this agent")

@@ -157,6 +157,7 @@ func TestTokensAreMadeListedAndRevoked(t *testing.T) {
 	require.Equal(t, []string{"https://127.0.0.1:8444"}, token.URLs)
 	require.NotEmpty(t, token.CAPin)
 	s.fails(cli.ExitUsage, []string{"token", "agent"}, "--scope is needed")
+	require.Contains(t, s.ok("token", "agent", "--help"), "(default 14d)")
 	s.fails(cli.ExitUsage, []string{"token", "agent", "--scope", "**", "--uses", "0"}, "-1 for any number")
 	s.fails(cli.ExitUsage, []string{"token", "agent", "--scope", "**", "--uses", "-5"}, "-1 for any number")
 	s.fails(cli.ExitUsage, []string{"user", "disable", "--name", "anna"}, "unknown flag", "user disable --help")

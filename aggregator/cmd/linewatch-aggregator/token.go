@@ -32,8 +32,17 @@ func (a *app) tokenCommand() *cobra.Command {
 // span is a duration flag that also takes days: 14d.
 type span time.Duration
 
-func (s *span) String() string { return time.Duration(*s).String() }
-func (s *span) Type() string   { return "duration" }
+func (s *span) Type() string { return "duration" }
+
+// String is what --help shows as the default: whole days as days.
+func (s *span) String() string {
+	const day = 24 * time.Hour
+	if d := time.Duration(*s); d > 0 && d%day == 0 {
+		return strconv.Itoa(int(d/day)) + "d"
+	}
+	return time.Duration(*s).String()
+}
+
 func (s *span) Set(text string) error {
 	d, err := conf.ParseDuration(text)
 	*s = span(d)
