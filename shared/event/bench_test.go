@@ -92,3 +92,38 @@ func BenchmarkStandardTokens(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkParseSealed is BenchmarkParse of an event with a sealed field.
+func BenchmarkParseSealed(b *testing.B) {
+	e := sample()
+	e.Curve = nil
+	leaf, err := e.Leaf()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := event.Parse(leaf); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkMissing is the look for required fields in event_data.
+func BenchmarkMissing(b *testing.B) {
+	info, _ := event.Lookup("quality.check")
+	data := []byte(`{"panel":4711,"result":"pass","characteristic":"gap","value":0.2,"stationId":"a/b","productId":"4711"}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		event.Missing(info, data)
+	}
+}
+
+// BenchmarkTexts is what the words for the search are read with.
+func BenchmarkTexts(b *testing.B) {
+	data := []byte(`{"panel":4711,"result":"pass","characteristic":"gap","value":0.2,"stationId":"a/b","note":"nothing to say","list":["a","b"]}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		event.Texts(data, func(string) bool { return true })
+	}
+}

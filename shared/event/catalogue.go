@@ -78,7 +78,11 @@ func Missing(info TypeInfo, data []byte) []string {
 	if len(info.Required) == 0 {
 		return nil
 	}
-	found := make([]bool, len(info.Required))
+	var some [16]bool
+	found := some[:]
+	if len(info.Required) > len(some) {
+		found = make([]bool, len(info.Required))
+	}
 	s := scanner{b: data, limit: MaxDepth}
 	o, done, err := s.open()
 	for err == nil && !done {

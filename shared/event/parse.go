@@ -13,16 +13,11 @@ import (
 // envelope. The error is a *ProfileError.
 func Check(leaf []byte) error {
 	s := newScanner(leaf)
-	var room [keyRoom]span
-	s.keys = room[:0]
 	if err := s.whole(); err != nil {
 		return err
 	}
 	return nil
 }
-
-// keyRoom is the number of open keys that an ordinary event stays below.
-const keyRoom = 48
 
 func newScanner(leaf []byte) scanner { return scanner{b: leaf, limit: MaxDepth} }
 
@@ -64,8 +59,6 @@ func (s *scanner) end() *ProfileError {
 // texts share one copy of it.
 func Parse(leaf []byte) (*Event, []Problem, error) {
 	p := parser{scanner: newScanner(leaf)}
-	var room [keyRoom]span
-	p.keys = room[:0]
 	p.all = string(leaf)
 	p.e = &Event{Severity: SeverityInfo}
 	if err := p.leaf(); err != nil {
@@ -81,6 +74,14 @@ type parser struct {
 	e        *Event
 	problems []Problem
 	seen     uint32 // bits of the required keys that were met
+	path     sealedPath
+}
+
+// sealedPath is the member of sealed that is being read: the name of its field is put
+// together only where something is wrong with it.
+type sealedPath struct {
+	name string
+	open bool
 }
 
 // Bits of the required keys.
@@ -107,6 +108,9 @@ const maxProblems = 32
 func (p *parser) problem(field, reason string) {
 	if len(p.problems) >= maxProblems {
 		return
+	}
+	if p.path.open {
+		field = "sealed." + p.path.name + field
 	}
 	p.problems = append(p.problems, Problem{Field: field, Reason: reason})
 }
@@ -261,10 +265,15 @@ func (p *parser) textValue() (text string, ok bool, err *ProfileError) {
 	if err != nil {
 		return "", false, err
 	}
-	if !t.plain {
-		return string(unescape(p.b[t.from:t.to])), true, nil
+	return p.textOf(t), true, nil
+}
+
+// textOf is the text of a token, a part of the one copy where it has no escapes.
+func (p *parser) textOf(t span) string {
+	if t.plain {
+		return p.all[t.from:t.to]
 	}
-	return p.all[t.from:t.to], true, nil
+	return string(unescape(p.b[t.from:t.to]))
 }
 
 func (p *parser) string(field string, bit uint32, into *string, fault func(string) string) *ProfileError {

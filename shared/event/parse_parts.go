@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"math"
+	"strings"
 )
 
 // each walks an object; member reads the value of each key. It reports a
@@ -75,7 +76,7 @@ func (p *parser) ownProblems() *ProfileError {
 		return err
 	}
 	if p.at() == ']' {
-		return p.leave(']', len(p.keys))
+		return p.leave(']', p.keys.len())
 	}
 	for {
 		var one Problem
@@ -96,7 +97,7 @@ func (p *parser) ownProblems() *ProfileError {
 		case ',':
 			p.i++
 		case ']':
-			return p.leave(']', len(p.keys))
+			return p.leave(']', p.keys.len())
 		default:
 			return p.unexpected()
 		}
@@ -164,24 +165,17 @@ func floats(text string) ([]float32, bool) {
 
 func (p *parser) sealed() *ProfileError {
 	return p.each("sealed", func(path span) *ProfileError {
-		var field SealedField
-		name := string(p.name(path))
+		name := p.textOf(path)
 		before := len(p.problems)
-		err := p.each("sealed."+name, func(key span) *ProfileError {
-			switch string(p.name(key)) {
-			case "key":
-				return p.string("sealed."+name+".key", 0, &field.Key, keyIDFault)
-			case "text":
-				return p.string("sealed."+name+".text", 0, &field.Text, base64Fault)
-			}
-			return p.unknown("sealed."+name+".", key)
-		})
-		if err != nil || len(p.problems) > before {
-			return err
+		p.path = sealedPath{name, true}
+		field, err := p.sealedField()
+		if err == nil && len(p.problems) == before && (field.Key == "" || field.Text == "") {
+			p.problem("", "key or text missing")
+			field.Key = ""
 		}
-		if field.Key == "" || field.Text == "" {
-			p.problem("sealed."+name, "key or text missing")
-			return nil
+		p.path = sealedPath{}
+		if err != nil || len(p.problems) > before || field.Key == "" {
+			return err
 		}
 		if p.e.Sealed == nil {
 			p.e.Sealed = make(map[string]SealedField)
@@ -189,6 +183,24 @@ func (p *parser) sealed() *ProfileError {
 		p.e.Sealed[name] = field
 		return nil
 	})
+}
+
+// sealedField reads the object of one sealed field.
+func (p *parser) sealedField() (field SealedField, err *ProfileError) {
+	err = p.each("", func(key span) *ProfileError {
+		switch string(p.name(key)) {
+		case "key":
+			return p.string(".key", 0, &field.Key, keyIDFault)
+		case "text":
+			return p.string(".text", 0, &field.Text, base64Fault)
+		}
+		path := p.path
+		p.path = sealedPath{} // the whole name is shortened
+		err := p.unknown("sealed."+path.name+".", key)
+		p.path = path
+		return err
+	})
+	return field, err
 }
 
 // keyIDFault checks a data key's id: hex SHA-256.
@@ -205,8 +217,31 @@ func keyIDFault(s string) string {
 }
 
 func base64Fault(s string) string {
+	if plainBase64(s) {
+		return ""
+	}
 	if _, err := base64.StdEncoding.Strict().DecodeString(s); err != nil || s == "" {
 		return "not base64"
 	}
 	return ""
+}
+
+// plainBase64 tells of nearly all good texts that they are, without decoding them:
+// whole groups of the alphabet, and nothing but zeros in the bits that padding leaves.
+func plainBase64(s string) bool {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	if len(s) == 0 || len(s)%4 != 0 {
+		return false
+	}
+	digits := len(s)
+	for digits > len(s)-2 && s[digits-1] == '=' {
+		digits--
+	}
+	for i := range digits {
+		if c := s[i]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '+' || c == '/') {
+			return false
+		}
+	}
+	unused := byte(1)<<(2*(len(s)-digits)) - 1
+	return byte(strings.IndexByte(alphabet, s[digits-1]))&unused == 0
 }

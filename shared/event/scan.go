@@ -33,7 +33,7 @@ type scanner struct {
 	limit int // deepest level
 	loose bool
 	// keys holds the keys of all objects that are open, innermost last.
-	keys []span
+	keys keyStack
 	emit *[]byte // loose mode: where the compact form goes
 }
 
@@ -161,7 +161,7 @@ func (s *scanner) open() (o members, done bool, err *ProfileError) {
 		return o, false, err
 	}
 	s.put('{')
-	o.base = len(s.keys)
+	o.base = s.keys.len()
 	s.space()
 	if s.i < len(s.b) && s.b[s.i] == '}' {
 		return o, true, s.leave('}', o.base)
@@ -186,7 +186,7 @@ func (s *scanner) more(o *members) (done bool, err *ProfileError) {
 func (s *scanner) leave(c byte, base int) *ProfileError {
 	s.i++
 	s.depth--
-	s.keys = s.keys[:base]
+	s.keys.cut(base)
 	s.put(c)
 	return nil
 }
@@ -204,7 +204,7 @@ func (s *scanner) key(o *members) (span, *ProfileError) {
 	if s.repeated(key, o) {
 		return span{}, s.fail(int(key.from)-1, "key used twice")
 	}
-	s.keys = append(s.keys, key)
+	s.keys.push(key)
 	s.put(s.b[key.from-1 : key.to+1]...)
 	s.space()
 	if s.i >= len(s.b) || s.b[s.i] != ':' {
@@ -221,7 +221,7 @@ func (s *scanner) key(o *members) (span, *ProfileError) {
 const manyKeys = 32
 
 func (s *scanner) repeated(key span, o *members) bool {
-	seen := s.keys[o.base:]
+	seen := s.keys.from(o.base)
 	name := s.name(key)
 	if len(seen) < manyKeys {
 		for _, other := range seen {
@@ -259,7 +259,7 @@ func (s *scanner) array() *ProfileError {
 		return err
 	}
 	s.put('[')
-	base := len(s.keys)
+	base := s.keys.len()
 	s.space()
 	if s.i < len(s.b) && s.b[s.i] == ']' {
 		return s.leave(']', base)

@@ -76,6 +76,7 @@ const (
 	TypeEquipmentHealth         = "equipment.health"
 	TypeEquipmentStatus         = "equipment.status"
 	TypeEventDuplicateId        = "event.duplicate_id"
+	TypeEvidenceImported        = "evidence.imported"
 	TypeFileIntegrity           = "file.integrity"
 	TypeFirmwareChange          = "firmware.change"
 	TypeForwardFailed           = "forward.failed"
@@ -264,6 +265,7 @@ var catalogue = [...]TypeInfo{
 	{Name: TypeEquipmentHealth, Class: Manufacturing, Severity: SeverityInfo, Category: "manufacturing", Required: []string{"equipmentId", "score", "drivers", "model"}, Row: true, CSF: []string{"DE.CM-09", "ID.AM-08"}, IEC62443: []string{"SR 6.2"}, SR28: "CS", OCSFClass: 0, OCSFActivity: 99, PII: 0, Note: "derived"},
 	{Name: TypeEquipmentStatus, Class: Manufacturing, Severity: SeverityInfo, Category: "manufacturing", Required: []string{"equipmentId", "status", "previous"}, Row: true, RequiredType: true, CSF: []string{"DE.CM-09"}, IEC62443: []string{"SR 2.8"}, SR28: "CS", OCSFClass: 0, OCSFActivity: 99, PII: 0, Note: ""},
 	{Name: TypeEventDuplicateId, Class: Security, Severity: SeverityMedium, Category: "store", Required: []string{"id", "first", "second"}, Row: true, CSF: []string{"DE.CM-09", "PR.DS-01"}, IEC62443: []string{"SR 3.4", "SR 3.5"}, SR28: "RE", Attack: []string{"T0856"}, OCSFClass: 2004, OCSFActivity: 1, PII: 0, Note: "two events with one id and different bytes: both are kept and shown"},
+	{Name: TypeEvidenceImported, Class: Security, Severity: SeverityMedium, Category: "data", Required: []string{"agentId", "stage", "leaves", "source", "by"}, Row: true, CSF: []string{"PR.DS-01", "DE.CM-03"}, IEC62443: []string{"SR 3.9"}, SR28: "AL", OCSFClass: 0, OCSFActivity: 99, PII: 1, Note: "the journal of a station was brought in from a folder; written before (begun) and after (done)"},
 	{Name: TypeFileIntegrity, Class: Security, Severity: SeverityMedium, Category: "host", Required: []string{"host", "path", "oldHash", "newHash", "user"}, Row: true, CSF: []string{"DE.CM-09", "PR.DS-01"}, IEC62443: []string{"SR 3.4"}, SR28: "OS", Attack: []string{"T0873", "T0872", "T0867"}, OCSFClass: 1001, OCSFActivity: 3, PII: 1, Note: ""},
 	{Name: TypeFirmwareChange, Class: Security, Severity: SeverityHigh, Category: "manufacturing", Required: []string{"device", "oldVersion", "newVersion", "by", "signed"}, Row: true, CSF: []string{"PR.PS-02", "ID.RA-09"}, IEC62443: []string{"SR 3.4"}, SR28: "CC", Attack: []string{"T0857", "T0839", "T0800"}, OCSFClass: 5020, OCSFActivity: 99, PII: 1, Note: ""},
 	{Name: TypeForwardFailed, Class: Performance, Severity: SeverityMedium, Category: "agent", Required: []string{"sink", "since", "backlog", "error"}, Row: true, CSF: []string{"PR.PS-04", "DE.AE-06"}, IEC62443: []string{"SR 6.2"}, SR28: "AL", OCSFClass: 6008, OCSFActivity: 1, PII: 0, Note: "SIEM, BI, mail"},
