@@ -39,7 +39,7 @@ configuration is wrong, 75 trying again may help.`,
 	flags.BoolVar(&a.json, "json", false, "print JSON")
 	root.AddCommand(a.initCommand(), a.runCommand(), a.checkCommand(), a.tokenCommand(), a.userCommand(), a.agentsCommand(),
 		a.verifyCommand(), a.rebuildCommand(), a.evidenceCommand(), a.trustCommand(), a.keysCommand(), a.personCommand(), a.rootsCommand(), a.versionCommand())
-	root.AddCommand(a.backupCommand(), a.restoreCommand())
+	root.AddCommand(a.backupCommand(), a.restoreCommand(), a.importCommand())
 	for _, c := range root.Commands() {
 		if c.Name() == "evidence" {
 			c.AddCommand(a.dropCommand())
