@@ -31,7 +31,7 @@ export const de: Texts = {
   events: {
     title: 'Ereignisse', inView: '{n} passen', inViewCapped: 'mehr als {n} passen', range: 'Fester Zeitraum', filter: 'Ereignisse filtern',
     placeholder: 'station:line3/** severity>=medium type:quality.* -user:p-9f*', copy: 'Link kopieren', copied: 'Link kopiert', copyFailed: 'Kopieren ist hier nicht erlaubt. Der Link steht in der Adresszeile.',
-    export: 'Exportieren', pause: 'Anhalten', resume: 'Weiter', toLive: 'Zurück zu Live', paused: 'Angehalten.', newer: '{n} neuere', newerMany: 'mehr als {n} neuere', none: 'nichts Neueres',
+    export: 'Exportieren', pause: 'Anhalten', resume: 'Weiter', space: 'Leertaste', toLive: 'Zurück zu Live', paused: 'Angehalten.', newer: '{n} neuere', newerMany: 'mehr als {n} neuere', none: 'nichts Neueres',
     time: 'Zeit', station: 'Station', what: 'Was geschah', list: 'Ereignisse, neueste zuerst', asOf: 'Verbindung verloren. Stand von {time}.',
     only: 'Nur {value}', not: 'Ohne {value}', clear: 'Filter leeren', empty: 'Kein Ereignis passt zu diesem Filter.', emptyHint: 'Filter leeren oder einen längeren Zeitraum wählen.',
     emptyAll: 'Noch keine Ereignisse.', emptyAllHint: 'Sie erscheinen, sobald ein Agent das erste sendet. Sie sehen nur Stationen Ihres Bereichs.', failed: 'Die Ereignisse konnten nicht geladen werden: {detail}',
@@ -51,7 +51,7 @@ export const de: Texts = {
     filterFor: 'Nur Ereignisse mit diesem Wert', filterOut: 'Ohne Ereignisse mit diesem Wert', late: '{d} später',
   },
   sealed: {
-    title: 'Versiegelt', name: 'Name', open: 'Öffnen', recorded: 'Es wird aufgezeichnet.', failed: 'Es konnte nicht geöffnet werden: {detail}', sealed: 'versiegelt', opened: 'offen',
+    title: 'Versiegelt', name: 'Name', open: 'Öffnen', recorded: 'Dass Sie es öffnen, wird aufgezeichnet.', failed: 'Es konnte nicht geöffnet werden: {detail}', sealed: 'versiegelt', opened: 'offen',
     erased: 'gelöscht: niemand kann es mehr lesen', erasedOn: 'gelöscht am {time}', lost: 'nicht lesbar: der Schlüssel ist verloren',
   },
   evidence: {
@@ -60,7 +60,7 @@ export const de: Texts = {
     consistentHint: 'Auch die Schlüssel kamen von diesem Server. Laden Sie eine Vertrauensdatei mit dem Fingerabdruck, der bei der Aufnahme der Station gedruckt wurde, um es zu verankern.',
     station: 'Vom Agenten der Station signiert', stationFact: 'Ed25519, Schlüssel {key}', tree: 'Teil des versiegelten Logs', treeFact: '{hashes} Hashes führen zur Wurzel {root}', cosigned: 'Wurzel vom Server gegengezeichnet', cosignedFact: '{name}, {time}',
     text: 'Gezeigter Text ist der signierte Text', textFact: '{bytes} Bytes', not: 'Nicht bewiesen: {reason}', took: 'Hier geprüft in {ms} ({crypto}), nicht vom Server.', download: 'Beweis herunterladen', bundle: 'Bündel herunterladen', anchoredByLedger: 'Unverändert, seit die Station es signiert hat; das Hauptbuch in Ihrer Vertrauensdatei nennt ihren Schlüssel', offline: 'Prüfen ohne diesen Server: linewatch-verify --trust DATEI {file}',
-    load: 'Vertrauensdatei laden', forget: 'Vertrauensdatei vergessen', badTrust: 'Diese Vertrauensdatei ist nicht brauchbar: {reason}.', trustLine: 'Zeile {line}: {reason}', unavailable: 'Der Beweis konnte nicht geladen werden: {detail}', waiting: 'Noch kein Beweis: {detail}',
+    load: 'Vertrauensdatei laden', forget: 'Vertrauensdatei vergessen', badTrust: 'Diese Vertrauensdatei ist nicht brauchbar: {reason}.', trustLine: 'Zeile {line}: {reason}', notKept: 'Dieser Browser behält nichts für diese Seite, darum gilt die Vertrauensdatei nicht. Erlauben Sie ihm, Daten zu speichern, oder prüfen Sie mit linewatch-verify.', unavailable: 'Der Beweis konnte nicht geladen werden: {detail}', waiting: 'Noch kein Beweis: {detail}',
   },
   around: { title: 'Davor und danach an {station}', failed: 'Die Nachbarn konnten nicht geladen werden: {detail}', alone: 'Sonst geschah an dieser Station um diese Zeit nichts.' },
   export: {

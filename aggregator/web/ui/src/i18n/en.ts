@@ -35,7 +35,7 @@ export const en = {
   events: {
     title: 'Events', inView: '{n} match', inViewCapped: 'more than {n} match', range: 'Fixed time range', filter: 'Filter events',
     placeholder: 'station:line3/** severity>=medium type:quality.* -user:p-9f', copy: 'Copy link', copied: 'Link copied', copyFailed: 'Copying is not allowed here. The link is in the address bar.',
-    export: 'Export', pause: 'Pause', resume: 'Resume', toLive: 'Back to live', paused: 'Paused.', newer: '{n} newer', newerMany: 'more than {n} newer',
+    export: 'Export', pause: 'Pause', resume: 'Resume', space: 'Space', toLive: 'Back to live', paused: 'Paused.', newer: '{n} newer', newerMany: 'more than {n} newer',
     none: 'nothing newer', time: 'Time', station: 'Station', what: 'What happened', list: 'Events, newest first', asOf: 'Connection lost. This is as of {time}.',
     only: 'Only {value}', not: 'Without {value}', clear: 'Clear the filter',
     empty: 'No event matches this filter.', emptyHint: 'Clear the filter or choose a longer time.', emptyAll: 'No events yet.',
@@ -56,7 +56,7 @@ export const en = {
     text: 'Signed text', showText: 'Show the signed text', hideText: 'Hide the signed text', filterFor: 'Only events with this', filterOut: 'Without events like this', late: '{d} later',
   },
   sealed: {
-    title: 'Sealed', name: 'Name', open: 'Open', recorded: 'It is recorded that you did.', failed: 'It could not be opened: {detail}', sealed: 'sealed', opened: 'open',
+    title: 'Sealed', name: 'Name', open: 'Open', recorded: 'That you open it is recorded.', failed: 'It could not be opened: {detail}', sealed: 'sealed', opened: 'open',
     erased: 'erased: nobody can read it any more', erasedOn: 'erased on {time}', lost: 'can’t be read: its key is lost',
   },
   evidence: {
@@ -66,7 +66,7 @@ export const en = {
     station: 'Signed by the station’s agent', stationFact: 'Ed25519, key {key}', tree: 'Part of the sealed log', treeFact: '{hashes} hashes lead to root {root}',
     cosigned: 'Log root countersigned by the server', cosignedFact: '{name}, {time}', text: 'Text shown equals the signed text', textFact: '{bytes} bytes', not: 'Not proved: {reason}',
     took: 'Checked here in {ms} ({crypto}), not by the server.', download: 'Download proof', bundle: 'Download bundle', anchoredByLedger: 'Unchanged since the station signed it; the ledger in your trust file names its key', offline: 'To check it without this server: linewatch-verify --trust FILE {file}',
-    load: 'Load trust file', forget: 'Forget trust file', badTrust: 'This trust file can’t be used: {reason}.', trustLine: 'line {line}: {reason}', unavailable: 'The proof could not be loaded: {detail}', waiting: 'No proof yet: {detail}',
+    load: 'Load trust file', forget: 'Forget trust file', badTrust: 'This trust file can’t be used: {reason}.', trustLine: 'line {line}: {reason}', notKept: 'This browser keeps nothing for this page, so the trust file is not used. Allow it to store data, or check with linewatch-verify.', unavailable: 'The proof could not be loaded: {detail}', waiting: 'No proof yet: {detail}',
   },
   around: { title: 'Around it on {station}', failed: 'The neighbours could not be loaded: {detail}', alone: 'Nothing else happened on this station around that time.' },
   export: {

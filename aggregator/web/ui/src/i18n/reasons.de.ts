@@ -41,6 +41,7 @@ export const reasons: Record<Reason, string> = {
   keys_order: 'die Plätze der Schlüssel im Log schließen nicht aneinander an',
   keys_unproved: 'kein Blatt des Bündels belegt einen Schlüssel, den es nennt',
   keys_hidden: 'das Bündel verschweigt einen Wechsel des Schlüssels',
+  trust_too_large: 'sie ist größer als 1 MB',
   trust_many_lines: 'zu viele Zeilen',
   trust_long_line: 'sie ist zu lang',
   trust_quorum_witnesses: 'das Quorum ist {quorum}, aber nur {witnesses} Zeugen sind genannt',

@@ -45,6 +45,7 @@ export const reasons = {
   keys_unproved: 'no leaf of the bundle bears out a key that it names',
   keys_hidden: 'the bundle hides a change of the key',
   // The trust file
+  trust_too_large: 'it is larger than 1 MB',
   trust_many_lines: 'too many lines',
   trust_long_line: 'it is too long',
   trust_quorum_witnesses: 'the quorum is {quorum}, but only {witnesses} witnesses are named',

@@ -37,6 +37,8 @@ export interface Trust {
 const STORE = 'linewatch.trust'
 const MAX_LINE = 1023 // bytes
 const MAX_LINES = 10_000
+/** Characters of a file that this browser takes. */
+export const MAX_TRUST = 1_000_000
 const part = '[a-z0-9._-]+'
 const agent = `(?:_aggregator/${part}|(?!_)${part})`
 const instanceText = new RegExp(`^${part}$`)
@@ -51,6 +53,7 @@ export function parseTrust(text: string, name: string): Trust | string {
 
 /** As parseTrust, with the mistake as a code. */
 export function readTrust(text: string, name: string): Trust | Fault {
+  if (text.length > MAX_TRUST) return { code: 'trust_too_large', params: {} }
   const trust: Trust = { cosigners: [], witnesses: [], quorum: 0, ledgers: new Map(), stations: new Map(), logs: new Map(), name }
   const lines = text.split('\n')
   if (lines.at(-1) === '') lines.pop()

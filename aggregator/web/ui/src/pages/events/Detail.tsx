@@ -15,27 +15,36 @@ import { Around } from './Around'
 import { CurvePart } from './CurvePart'
 import { EvidencePart, VerdictLine } from './EvidencePart'
 import { SealedPart } from './SealedPart'
-import { explain, useWords } from './words'
+import { explain, sentenceCase, useWords } from './words'
+
+/** The detail has the page for itself, as in events.css. */
+const alone = matchMedia('(max-width: 860px)')
 
 interface Props {
   id: string
   /** The event as the list has it; the rest follows. */
   known: StoredEvent | undefined
+  /** A person opened it here, not a link: the focus comes along where its place is gone. */
+  acted: boolean
   onOpen: (id: string) => void
   onClose: () => void
   onTerm: (term: string) => void
 }
 
-export function Detail({ id, known, onOpen, onClose, onTerm }: Props) {
+export function Detail({ id, known, acted, onOpen, onClose, onTerm }: Props) {
   const t = useTexts()
   const panel = useRef<HTMLElement>(null)
   const result = useQuery({
     queryKey: ['event', id], queryFn: ({ signal }) => api.event(id, signal), staleTime: 60_000,
     placeholderData: known as EventDetail | undefined,
   })
-  useEffect(() => { panel.current?.scrollTo({ top: 0 }) }, [id]) // scrollTo returns a promise in new browsers
+  useEffect(() => {
+    panel.current?.scrollTo({ top: 0 }) // scrollTo returns a promise in new browsers
+    // The list is hidden on narrow screens, and a neighbour that was pressed is gone.
+    if (acted && (alone.matches || document.activeElement === document.body)) panel.current?.focus({ preventScroll: true })
+  }, [id, acted])
   return (
-    <aside className="panel detail" aria-label={t.detail.label} ref={panel}>
+    <aside className="panel detail" aria-label={t.detail.label} ref={panel} tabIndex={-1}>
       <div className="detail-back"><button className="button" onClick={onClose}><IconArrowLeft size={18} aria-hidden="true" />{t.app.back}</button></div>
       {result.data
         ? <Body e={result.data} onOpen={onOpen} onClose={onClose} onTerm={onTerm} />
@@ -48,11 +57,12 @@ function Missing({ error, onRetry, onClose }: { error: unknown; onRetry: () => v
   const t = useTexts()
   if (!error) return <p className="late second detail-part">{t.app.loading}</p>
   const gone = error instanceof ApiError && error.status === 404
+  const dropped = error instanceof ApiError && error.status === 410
   return (
     <div className="empty" role="alert">
-      <strong>{gone ? t.detail.notFound : fill(t.detail.failed, { detail: explain(error, t) })}</strong>
+      <strong>{gone ? t.detail.notFound : dropped ? sentenceCase(explain(error, t)) : fill(t.detail.failed, { detail: explain(error, t) })}</strong>
       {gone && <p className="second">{t.detail.notFoundHint}</p>}
-      <button className="button" onClick={gone ? onClose : onRetry}>{gone ? t.app.close : t.app.retry}</button>
+      <button className="button" onClick={gone || dropped ? onClose : onRetry}>{gone || dropped ? t.app.close : t.app.retry}</button>
     </div>
   )
 }

@@ -1,6 +1,6 @@
 import { IconMinus, IconPlus } from '@tabler/icons-react'
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { memo, useCallback, useEffect, useImperativeHandle, useRef, type Ref } from 'react'
+import { memo, useCallback, useEffect, useImperativeHandle, useRef, type KeyboardEvent, type Ref } from 'react'
 import { useLinkView, useSession } from '../../app/session'
 import { useMatch, useSettings } from '../../app/settings'
 import { fill, useTexts } from '../../i18n'
@@ -10,7 +10,7 @@ import type { Entry } from '../../live/ring'
 import { Mark } from '../../ui/Mark'
 import { shortStation, useWords, type Words } from './words'
 
-export interface ListHandle { toTop(): void; reveal(key: string): void }
+export interface ListHandle { toTop(): void; reveal(key: string): void; focus(): void }
 
 /** Height of the line with the names of the columns, as in events.css. */
 const HEAD = 34
@@ -25,18 +25,21 @@ interface Props {
   cursor: string | undefined
   filtered: boolean
   onOpen: (e: Entry) => void
+  /** Chooses the next row (1) or the one before (-1). */
+  onStep: (by: number) => void
   onTerm: (term: string) => void
   onClear: () => void
   explain: (error: unknown) => string
 }
 
-export function EventList({ ref, feed, view, cursor, filtered, onOpen, onTerm, onClear, explain }: Props) {
+export function EventList({ ref, feed, view, cursor, filtered, onOpen, onStep, onTerm, onClear, explain }: Props) {
   const t = useTexts()
   const words = useWords()
   const { link } = useSession()
   const stale = useLinkView().state === 'lost'
   const { density } = useSettings()
   const scroller = useRef<HTMLDivElement>(null)
+  const grid = useRef<HTMLDivElement>(null)
   const narrow = useMatch(slim)
   const head = narrow ? 0 : HEAD
   const rowHeight = narrow ? 60 : density === 'touch' ? 48 : 34
@@ -53,6 +56,7 @@ export function EventList({ ref, feed, view, cursor, filtered, onOpen, onTerm, o
       const i = feed.snapshot().rows.findIndex(e => e.key === key)
       if (i >= 0) virtual.scrollToIndex(i, { align: 'auto' })
     },
+    focus: () => grid.current?.focus({ preventScroll: true }),
   }), [feed, virtual])
   useImperativeHandle(ref, handle, [handle])
 
@@ -62,11 +66,22 @@ export function EventList({ ref, feed, view, cursor, filtered, onOpen, onTerm, o
     if (rows.length > 0 && last >= rows.length - 30 && view.older === 'idle') void feed.older()
   }, [last, rows.length, view.older, feed])
   const onScroll = () => { if ((scroller.current?.scrollTop ?? 0) > 0) feed.pause() }
+  const chosen = items.find(item => rows[item.index]?.key === cursor)
+  // The list works with arrow keys and Enter where one-key shortcuts are switched off, too.
+  const onKey = (e: KeyboardEvent) => {
+    if (e.target !== e.currentTarget || e.ctrlKey || e.metaKey || e.altKey || e.shiftKey) return
+    const row = rows.find(r => r.key === cursor)
+    if (e.key === 'ArrowDown' || e.key === 'ArrowUp') onStep(e.key === 'ArrowDown' ? 1 : -1)
+    else if (e.key === 'Enter' && row) onOpen(row)
+    else return
+    e.preventDefault()
+  }
   const now = link.now()
   return (
     <div className="list" data-stale={stale}>
       <div className="list-body" ref={scroller} onScroll={onScroll}>
-        <div className="list-grid" role="grid" tabIndex={0} aria-label={t.events.list} aria-rowcount={rows.length + 1}>
+        <div className="list-grid" role="grid" tabIndex={0} ref={grid} onKeyDown={onKey} aria-label={t.events.list} aria-rowcount={rows.length + 1}
+          aria-activedescendant={chosen && rowID(chosen.index)}>
           <div className="list-head" role="row" aria-rowindex={1}>
             <span role="columnheader">{t.events.time}</span>
             <span role="columnheader"><span className="hidden-visually">{t.detail.severity}</span></span>
@@ -86,6 +101,8 @@ export function EventList({ ref, feed, view, cursor, filtered, onOpen, onTerm, o
   )
 }
 
+const rowID = (index: number): string => `row-${index}`
+
 interface RowProps {
   e: Entry
   top: number
@@ -100,7 +117,7 @@ interface RowProps {
 const Row = memo(function Row({ e, top, index, chosen, words, today, onOpen, onTerm }: RowProps) {
   const { leaf } = e
   return (
-    <div className="row" role="row" aria-rowindex={index + 2} aria-selected={chosen} data-severity={leaf.severity} style={{ transform: `translateY(${top}px)` }} onClick={() => onOpen(e)}>
+    <div className="row" role="row" id={rowID(index)} aria-rowindex={index + 2} aria-selected={chosen} data-severity={leaf.severity} style={{ transform: `translateY(${top}px)` }} onClick={() => onOpen(e)}>
       <span role="gridcell" className="row-time" title={leaf.timestamp}>{words.rowTime(e.at, today)}</span>
       <span role="gridcell" className="row-mark">
         <Mark severity={leaf.severity} label={words.t.severity[leaf.severity] ?? leaf.severity} />

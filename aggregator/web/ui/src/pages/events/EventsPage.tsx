@@ -43,6 +43,8 @@ function Events() {
   const { feed, view } = useFeed(q)
   const list = useRef<ListHandle>(null)
   const [cursor, setCursor] = useState<string>()
+  /** A person opened or closed an event here: the focus follows. */
+  const acted = useRef(false)
   const now = useCallback(() => link.now(), [link])
   const range = useRange(q, now)
 
@@ -51,9 +53,15 @@ function Events() {
   }, [navigate])
   const open = useCallback((id: string | undefined) => {
     if (id) feed.pause() // who reads an event wants the list to stand still
+    acted.current = true
     void navigate({ search: old => ({ ...old, ev: id }), replace: id !== undefined && ev !== undefined })
   }, [feed, navigate, ev])
   useEffect(() => { if (ev) feed.pause() }, [ev, feed])
+  useEffect(() => {
+    // What had the focus went with the detail.
+    if (!ev && acted.current && document.activeElement === document.body) list.current?.focus()
+  }, [ev])
+  useEffect(() => { document.title = `${t.events.title} · Linewatch` }, [t])
 
   const resume = useCallback(() => {
     list.current?.toTop()
@@ -92,11 +100,11 @@ function Events() {
       </div>
       <section className="panel list-panel" aria-label={t.events.list}>
         <Histogram q={q} range={range} paused={view.paused} fixed={fixed} onRange={(from, to) => setFilter(withRange(q, from, to))} onSpan={setFilter} />
-        <EventList ref={list} feed={feed} view={view} cursor={chosen?.key ?? cursor} onOpen={onRow}
+        <EventList ref={list} feed={feed} view={view} cursor={chosen?.key ?? cursor} onOpen={onRow} onStep={step}
           onTerm={onTerm} onClear={() => setFilter('')} filtered={q.trim() !== ''} explain={error => explain(error, t)} />
         {view.paused && <PausedBar waiting={view.waiting} overflowed={view.overflowed || view.gap} onResume={resume} />}
       </section>
-      {ev && <Detail key={ev} id={ev} known={chosen} onOpen={open} onClose={() => open(undefined)} onTerm={onTerm} />}
+      {ev && <Detail key={ev} id={ev} known={chosen} acted={acted.current} onOpen={open} onClose={() => open(undefined)} onTerm={onTerm} />}
     </div>
   )
 }

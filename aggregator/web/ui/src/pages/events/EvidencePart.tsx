@@ -7,10 +7,10 @@ import { fill, useTexts, type Texts } from '../../i18n'
 import { faultText } from '../../i18n/reason'
 import { measure } from '../../i18n/sentence'
 import { browserCrypto } from '../../proof/crypto'
-import { forgetTrust, LEDGER, loadTrust, readTrust, saveTrust, STATION, type Trust } from '../../proof/trust'
+import { forgetTrust, LEDGER, loadTrust, MAX_TRUST, readTrust, saveTrust, STATION, type Trust } from '../../proof/trust'
 import type { Check, Evidence, Learned, Verdict } from '../../proof/verify'
 import { save } from '../../ui/save'
-import { explain, useWords } from './words'
+import { explain, sentenceCase, useWords } from './words'
 
 interface Checked { evidence: Evidence; proof: string }
 
@@ -69,6 +69,8 @@ export function EvidencePart({ e }: { e: StoredEvent }) {
 function Unavailable({ error, onRetry }: { error: unknown; onRetry: () => void }) {
   const t = useTexts()
   const none = error instanceof ApiError && error.status === 404
+  // What was dropped after its time does not come back.
+  if (error instanceof ApiError && error.status === 410) return <p className="small">{sentenceCase(explain(error, t))}</p>
   return (
     <p className="small">
       {fill(none ? t.evidence.waiting : t.evidence.unavailable, { detail: explain(error, t) })} <button className="link" onClick={onRetry}>{t.app.retry}</button>
@@ -151,10 +153,15 @@ function TrustChoice() {
   const again = () => void queries.invalidateQueries({ predicate: q => q.queryKey[0] === 'evidence' })
   const load = async (file: File | undefined) => {
     if (!file) return
-    const text = file.size > 1 << 20 ? '' : await file.text()
+    const text = await file.slice(0, 4 * MAX_TRUST + 4).text() // a character has 4 bytes at most
     const trust = readTrust(text, file.name)
     if ('code' in trust) { setProblem(fill(t.evidence.badTrust, { reason: faultText(trust, t) })); return }
-    saveTrust(text, file.name)
+    try {
+      saveTrust(text, file.name)
+    } catch {
+      setProblem(t.evidence.notKept)
+      return
+    }
     setProblem('')
     again()
   }

@@ -5,6 +5,7 @@ import type { ProblemDocument } from '../../api/types'
 import { fill, useTexts } from '../../i18n'
 import { said } from '../../i18n/said'
 import { parse, QueryError, split, without, withTerm } from '../../live/query'
+import { sentenceCase } from './words'
 
 interface Props { q: string; onChange: (q: string, replace?: boolean) => void; serverError: unknown }
 
@@ -73,7 +74,7 @@ export function FilterBar({ q, onChange, serverError }: Props) {
           {text !== '' && <button className="clear" aria-label={t.events.clear} title={t.events.clear} onClick={() => { setText(''); send(''); input.current?.focus() }}><IconX size={16} /></button>}
         </div>
         <p id={id} className="filter-mistake" role="status">
-          {mistake && message && <>{message.charAt(0).toUpperCase() + message.slice(1)}. {mistake.suggestion && <><button className="link" onClick={repair}>{fill(t.events.useSuggestion, { text: mistake.suggestion })}</button></>}</>}
+          {mistake && message && <>{sentenceCase(message)} {mistake.suggestion && <><button className="link" onClick={repair}>{fill(t.events.useSuggestion, { text: mistake.suggestion })}</button></>}</>}
         </p>
       </div>
       <Chips q={q} onChange={onChange} />

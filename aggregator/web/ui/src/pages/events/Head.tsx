@@ -34,7 +34,7 @@ export function Head({ feed, view, ev, range, fixed, onToggle, onLive }: Props) 
           : (
             <button className={view.paused ? 'button chosen' : 'button'} onClick={onToggle}>
               {view.paused ? <IconPlayerPlayFilled size={16} aria-hidden="true" /> : <IconPlayerPauseFilled size={16} aria-hidden="true" />}
-              {view.paused ? t.events.resume : t.events.pause} <kbd aria-hidden="true">Space</kbd>
+              {view.paused ? t.events.resume : t.events.pause} <kbd aria-hidden="true">{t.events.space}</kbd>
             </button>
           )}
       </div>

@@ -17,6 +17,9 @@ export function explain(error: unknown, t: Texts): string {
   return detail ? said(detail, t.said) : t.errors[500]
 }
 
+/** With a capital and a full stop. */
+export const sentenceCase = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1) + (/[.?!]$/.test(text) ? '' : '.')
+
 /** The last two levels of a station's path: short, and unique within a line. */
 export const shortStation = (path: string): string => path.split('/').slice(-2).join('/')
 

@@ -2,7 +2,7 @@ import './signin.css'
 
 import { useQueryClient } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
-import { useState, type FormEvent } from 'react'
+import { useEffect, useState, type FormEvent } from 'react'
 import { api, ApiError } from '../../api/client'
 import { Logo } from '../../app/Shell'
 import { fill, useTexts, type Texts } from '../../i18n'
@@ -28,6 +28,7 @@ export default function SignInPage() {
   const queries = useQueryClient()
   const [problem, setProblem] = useState('')
   const [busy, setBusy] = useState(false)
+  useEffect(() => { document.title = `${t.signIn.title} · Linewatch` }, [t])
   const submit = async (e: FormEvent<HTMLFormElement>) => {
     e.preventDefault()
     const form = new FormData(e.currentTarget)
