@@ -30,6 +30,8 @@ var (
 	ErrCursor = errors.New("cursor does not fit")
 	// ErrInUse: an aggregator has the store open.
 	ErrInUse = errors.New("the store is in use")
+	// ErrAway: the database does not answer; trying again may help.
+	ErrAway = errors.New("the database does not answer")
 )
 
 // Store is one database. All methods may be called concurrently.

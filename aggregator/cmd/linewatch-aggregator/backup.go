@@ -65,7 +65,7 @@ revocations. Check these by hand (docs/backup.md).`,
 			}
 			r, err := aggregator.Restore(cmd.Context(), cfg, from, who(), a.logger(cmd, "error"))
 			if err != nil {
-				return err
+				return temporary(err)
 			}
 			if a.json {
 				return cli.JSON(cmd.OutOrStdout(), r)

@@ -95,6 +95,20 @@ func TestInitMakesAnAggregatorOnceAndOnlyWithAGoodPassword(t *testing.T) {
 	require.Equal(t, key, same)
 }
 
+func TestADatabaseThatDoesNotAnswerIsTemporaryAndSaysWhereToLook(t *testing.T) {
+	s := &shell{t: t, tmp: t.TempDir()}
+	s.dir = filepath.Join(s.tmp, "data")
+	pw := s.file("pw", aggregatortest.Password)
+	s.fails(cli.ExitTemporary, []string{"init", "--store", "postgres://lw@127.0.0.1:1/lw", "--admin-password-file", pw}, "is PostgreSQL running", "aggregator.yaml")
+	s.ok("init", "--admin-password-file", pw)
+	text, err := os.ReadFile(filepath.Join(s.dir, "aggregator.yaml"))
+	require.NoError(t, err)
+	s.file("data/aggregator.yaml", string(text)+"store: postgres://lw@127.0.0.1:1/lw\n")
+	for _, args := range [][]string{{"check"}, {"run"}, {"user", "list"}} {
+		s.fails(cli.ExitTemporary, args, "is PostgreSQL running")
+	}
+}
+
 func TestMistakesOfTheCommandLineAreExitCode2(t *testing.T) {
 	s := newShell(t)
 	for _, args := range [][]string{

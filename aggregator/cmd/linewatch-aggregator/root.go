@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/linewatch/linewatch/aggregator"
 	"github.com/linewatch/linewatch/aggregator/config"
+	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/aggregator/web"
 	"github.com/linewatch/linewatch/shared/cli"
 	"github.com/linewatch/linewatch/shared/version"
@@ -70,10 +72,18 @@ func (a *app) open(cmd *cobra.Command, f func(context.Context, *aggregator.Aggre
 	}
 	agg, err := aggregator.Open(cmd.Context(), cfg, a.logger(cmd, "warn"))
 	if err != nil {
-		return err
+		return temporary(err)
 	}
 	defer agg.Close()
 	return f(cmd.Context(), agg)
+}
+
+// temporary gives what may go by itself the exit code that says so.
+func temporary(err error) error {
+	if errors.Is(err, store.ErrAway) {
+		return &cli.ExitError{Code: cli.ExitTemporary, Err: err}
+	}
+	return err
 }
 
 // done says what a command did, with --json to a program.

@@ -29,7 +29,7 @@ func (a *app) initCommand() *cobra.Command {
 			}
 			cfg, err := aggregator.Init(cmd.Context(), o, a.logger(cmd, "warn"))
 			if err != nil {
-				return err
+				return temporary(err)
 			}
 			out := cmd.OutOrStdout()
 			file := cfg.DataDir + "/" + aggregator.FileName
@@ -72,7 +72,7 @@ func (a *app) runCommand() *cobra.Command {
 func runOnce(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	agg, err := aggregator.Open(ctx, cfg, log)
 	if err != nil {
-		return err
+		return temporary(err)
 	}
 	defer agg.Close()
 	return agg.Run(ctx, func(l aggregator.Listening) {

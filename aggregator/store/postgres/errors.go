@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -15,6 +16,9 @@ const (
 	stateDeadlock      = "40P01"
 	stateSerialization = "40001"
 	stateCanceled      = "57014"
+	stateNoDatabase    = "3D000"
+	stateWrongUser     = "28000"
+	stateWrongPassword = "28P01"
 )
 
 // retry is true when the same transaction may succeed the next time.
@@ -45,4 +49,21 @@ func notFound(err error) error {
 		return store.ErrNotFound
 	}
 	return err
+}
+
+// refusedConnection adds to an error of connecting what to do about it. What may go
+// by itself (nobody listens, it starts, it has too many connections) is store.ErrAway.
+func refusedConnection(err error) error {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); !ok {
+		return err
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch e.Code {
+		case stateNoDatabase:
+			return fmt.Errorf("%w (make it as an administrator of PostgreSQL: createdb -O USER DATABASE)", err)
+		case stateWrongUser, stateWrongPassword:
+			return fmt.Errorf("%w (user and password stand in the address of store in aggregator.yaml, or in ~/.pgpass)", err)
+		}
+	}
+	return fmt.Errorf("%w; is PostgreSQL running at the address of store in aggregator.yaml? %w", store.ErrAway, err)
 }

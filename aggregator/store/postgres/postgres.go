@@ -100,7 +100,7 @@ func open(ctx context.Context, dsn string, o Options, tracer pgx.QueryTracer) (*
 	s := &Store{log: o.Logger, pool: pool, dsn: dsn, timeout: o.Timeout}
 	if err := s.prepare(ctx); err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("open store: %w", err)
+		return nil, fmt.Errorf("open store: %w", refusedConnection(err))
 	}
 	listening, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
