@@ -103,7 +103,9 @@ func (t *trust) takeSealing(ctx context.Context, key string, d wire.Destroyed, s
 }
 
 // takeDestroyed fetches the list, checks its signature, and drops what is on it.
-// It counts as known only when the journal has dropped the blobs too.
+// It counts as known only when the journal has dropped the blobs too. A list that
+// lacks what the held one names is not taken: the aggregator is told of the held one,
+// and its next list has both.
 func (t *trust) takeDestroyed(ctx context.Context) error {
 	s := t.sealing
 	note, err := t.fetchList(ctx)
@@ -120,6 +122,11 @@ func (t *trust) takeDestroyed(ctx context.Context) error {
 	held, err := t.heldList()
 	if err != nil {
 		held = seal.Destroyed{} // all of them once more does no harm
+	}
+	for _, id := range held.IDs {
+		if !list.Has(id) { // a backup was put back there, and others were erased since
+			return t.sendDestroyed(ctx)
+		}
 	}
 	var news []string
 	for _, id := range list.IDs {

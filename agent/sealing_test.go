@@ -100,3 +100,27 @@ func TestAnAgentDropsWhatASignedListNamesAndNothingElse(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, next, back, "an aggregator that forgot is told")
 }
+
+func TestAnAgentNeverGivesUpWhatItsListNames(t *testing.T) {
+	tr, o, key, wiped := newSealingTrust(t)
+	ids := []string{strings.Repeat("ab", 32), strings.Repeat("cd", 32), strings.Repeat("ef", 32)}
+	held, err := seal.Destroyed{Number: 4}.With(ids[:1])
+	require.NoError(t, err)
+	o.note = signed(t, key, held)
+	require.NoError(t, tr.takeSealing(t.Context(), "", wire.Destroyed{Number: 5}, false))
+	// A backup from before was put back, and two others were erased since.
+	forgot, err := seal.Destroyed{Number: 6}.With(ids[1:])
+	require.NoError(t, err)
+	o.note = signed(t, key, forgot)
+	require.NoError(t, tr.takeSealing(t.Context(), "", wire.Destroyed{Number: 7}, false))
+	require.Equal(t, uint64(5), tr.destroyed().Number)
+	told, err := seal.OpenDestroyed(o.came, tr.Cosigners())
+	require.NoError(t, err)
+	require.Equal(t, held, told)
+	both, err := forgot.With(ids)
+	require.NoError(t, err)
+	o.note = signed(t, key, both)
+	require.NoError(t, tr.takeSealing(t.Context(), "", wire.Destroyed{Number: 8}, false))
+	require.Equal(t, uint64(8), tr.destroyed().Number)
+	require.Equal(t, ids, *wiped)
+}

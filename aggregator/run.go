@@ -104,7 +104,7 @@ func (a *Aggregator) parts() (*parts, error) {
 		return nil, err
 	}
 	in, err := ingest.New(ingest.Options{
-		Store: a.Store, Ledger: a.Ledger, Identity: a.Enrol, CosignerName: a.cosigner.Name, Cosigner: a.receiptSigner(), Project: a.projector(), Learn: a.Vault.Learn,
+		Store: a.Store, Ledger: a.Ledger, Identity: a.Enrol, CosignerName: a.cosigner.Name, Cosigner: a.receiptSigner(), Project: a.projector(), Learn: a.Vault.Learn, Late: a.Vault.Late,
 		Offsets: fl, Agents: a.Store.Agent, Parts: []ingest.Part{a.Enrol, fl, listPart{a}}, Logger: a.log,
 	})
 	if err != nil {
@@ -140,7 +140,7 @@ func (a *Aggregator) parts() (*parts, error) {
 	return &parts{
 		people:  server,
 		agents:  in.Server(),
-		helpers: []func(context.Context) error{a.Ledger.Run, a.Enrol.Run, fl.Run, in.Run, hub.Run, people.Run, a.Witnesses.Run, a.watchKey},
+		helpers: []func(context.Context) error{a.Ledger.Run, a.Enrol.Run, fl.Run, in.Run, hub.Run, people.Run, a.Witnesses.Run, a.Vault.Run, a.watchKey},
 	}, nil
 }
 

@@ -35,7 +35,7 @@ func (a *Aggregator) openVault(ctx context.Context) error {
 	dir := filepath.Join(a.Config.DataDir, dirVault)
 	o := vault.Options{
 		Dir: dir, Root: root, Store: a.Store, Ledger: a.Ledger, Names: a.Pseudonyms, Name: a.cosigner.Name,
-		Signer: a.key, Instance: a.Config.Instance, Logger: a.log,
+		Signer: a.key, Older: a.cosigners(false), Revoked: a.cosigners(true), Instance: a.Config.Instance, Logger: a.log, Leftovers: a.leftovers,
 	}
 	var err error
 	a.Vault, err = vault.Open(o)
@@ -53,6 +53,18 @@ func (a *Aggregator) openVault(ctx context.Context) error {
 	a.ring = seal.NewRing()
 	_, err = a.Vault.Reapply(ctx)
 	return err
+}
+
+// leftovers are the stores that restores kept beside the one that took their place.
+func (a *Aggregator) leftovers() []string {
+	if onPostgres(a.Config) {
+		return nil // they are schemas of the database; the documents name them
+	}
+	list, err := filepath.Glob(filepath.Join(a.Config.DataDir, fileSQLite+".before-restore-*"))
+	if err != nil {
+		return nil // no pattern of ours is malformed
+	}
+	return list
 }
 
 // newVault makes a vault where none can have been lost.

@@ -126,7 +126,8 @@ func (f *Fleet) handle(w http.ResponseWriter, r *http.Request) {
 	}
 	f.take(r.Context(), a, st, arrived, r.RemoteAddr)
 	answer, err := f.answer(a)
-	answer.SendDestroyed = st.Destroyed.Number > answer.Destroyed.Number
+	ours, theirs := answer.Destroyed, st.Destroyed
+	answer.SendDestroyed = theirs.Number > ours.Number || theirs.Number == ours.Number && theirs.Hash != ours.Hash
 	if err != nil {
 		f.log.Warn("status not answered", slog.String("agent", a.ID), slog.Any("error", err))
 		problem(w, http.StatusServiceUnavailable, "not available", "")

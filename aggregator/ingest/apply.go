@@ -193,6 +193,11 @@ func (b *batch) grow(j *job, w *working, cp evidence.Checkpoint, note []byte) er
 		b.refuse(j, w, "root", errors.New("the leaves do not lead from the stored tree to the signed root"))
 		return nil
 	}
+	if b.s.opts.Late != nil && len(j.ids) > 0 {
+		if err := b.s.opts.Late(b.ctx, j.seg.Leaves, j.offset, j.keys); err != nil {
+			return fmt.Errorf("ingest: data keys of log %s: %w", j.log, err)
+		}
+	}
 	wanted, err := b.keysWanted(j)
 	if err != nil {
 		return err

@@ -82,7 +82,11 @@ type Options struct {
 	Project      store.Projector
 	// Learn is shown wrapped data keys before the leaves that name them are
 	// projected; nil: nobody looks into sealed fields.
-	Learn   func(keys map[string][]byte)
+	Learn func(keys map[string][]byte)
+	// Late is shown the leaves of a verified segment that name data keys, with those that
+	// came along, before they are stored: it destroys keys that must not arrive any more.
+	// offset is our clock minus the station's. nil: none is late.
+	Late    func(ctx context.Context, leaves [][]byte, offset time.Duration, keys map[string][]byte) error
 	Offsets Offsets // nil: the offset stored with the agent
 	// Relay tells whether an agent may hand in segments of another one; nil: never.
 	Relay func(relay store.Agent, author string) bool

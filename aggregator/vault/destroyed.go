@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/linewatch/linewatch/aggregator/store"
@@ -32,14 +33,18 @@ func (v *Vault) readDestroyed() (seal.Destroyed, []byte, error) {
 	if err != nil {
 		return seal.Destroyed{}, nil, fmt.Errorf("vault: %w", err)
 	}
-	list, err := seal.OpenDestroyed(note, v.signers())
+	list, err := seal.OpenDestroyed(note, slices.Concat(v.signers(), v.o.Revoked))
 	if err != nil {
 		return list, nil, fmt.Errorf("vault: %s: %w (restore it: without it erased people could come back)", path, err)
 	}
 	return list, note, nil
 }
 
-func (v *Vault) signers() []evidence.CosignerKey {
+// signers are the keys whose lists count, wherever they come from: ours, and those
+// that it followed.
+func (v *Vault) signers() []evidence.CosignerKey { return slices.Concat(v.signer(), v.o.Older) }
+
+func (v *Vault) signer() []evidence.CosignerKey {
 	pub, ok := v.o.Signer.Public().(ed25519.PublicKey)
 	if !ok {
 		return nil
@@ -74,11 +79,22 @@ func (v *Vault) List() (seal.Destroyed, []byte) {
 }
 
 // addDestroyed signs the next list and puts it on disk before anything is
-// deleted: after a crash in between the next start deletes.
-func (v *Vault) addDestroyed(ids []string) (seal.Destroyed, error) {
+// deleted: after a crash in between the next start deletes. What another process
+// added meanwhile stays on it. The list gets a number above atLeast.
+func (v *Vault) addDestroyed(ids []string, atLeast uint64) (seal.Destroyed, error) {
+	unlock, err := lock(v.o.Dir)
+	if err != nil {
+		return seal.Destroyed{}, err
+	}
+	defer unlock()
+	list, _, err := v.readDestroyed()
+	if err != nil {
+		return list, err
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	next, err := v.destroyed.With(ids)
+	list.Number = max(list.Number, v.destroyed.Number, atLeast)
+	next, err := list.With(slices.Concat(v.destroyed.IDs, ids))
 	if err != nil {
 		return next, err
 	}
@@ -89,59 +105,13 @@ func (v *Vault) addDestroyed(ids []string) (seal.Destroyed, error) {
 	if err := durable.WriteFile(filepath.Join(v.o.Dir, FileDestroyed), note, 0o600); err != nil {
 		return next, fmt.Errorf("vault: list of destroyed keys: %w", err)
 	}
-	v.stamp = stampOf(v.o.Dir)
+	v.stamp.destroyed = stampOf(v.o.Dir).destroyed
 	v.setDestroyed(next, note)
 	return next, nil
 }
 
 // destroyedChunk bounds the keys of one transaction.
 const destroyedChunk = 10_000
-
-// Reapply makes the database and the list agree again, whichever of the two came
-// back from an older backup: keys of the list are deleted from the database,
-// keys that the database knows as destroyed and the list does not come onto it.
-// It returns how many keys the database had back.
-func (v *Vault) Reapply(ctx context.Context) (back int, err error) {
-	list, _ := v.List()
-	if err := v.missing(ctx); err != nil {
-		return 0, err
-	}
-	var again []store.DestroyedKey
-	for from := 0; from < len(list.IDs); from += destroyedChunk {
-		ids := list.IDs[from:min(len(list.IDs), from+destroyedChunk)]
-		known, err := v.o.Store.DestroyedKeys(ctx, ids)
-		if err != nil {
-			return 0, fmt.Errorf("vault: %w", err)
-		}
-		blobs, err := v.o.Store.WrappedKeys(ctx, ids)
-		if err != nil {
-			return 0, fmt.Errorf("vault: %w", err)
-		}
-		back += len(blobs)
-		for _, id := range ids {
-			if _, ok := known[id]; !ok || blobs[id] != nil {
-				again = append(again, store.DestroyedKey{ID: id, List: list.Number, At: v.now().UTC()})
-			}
-		}
-	}
-	if len(again) == 0 {
-		return 0, nil
-	}
-	for from := 0; from < len(again); from += destroyedChunk {
-		part := again[from:min(len(again), from+destroyedChunk)]
-		e, err := lifecycle("", "destroyed again", "data keys", "aggregator", map[string]any{
-			"keys": len(part), "list": int64(list.Number), "reason": "the database was older than the list of destroyed keys",
-		})
-		if err != nil {
-			return back, err
-		}
-		if _, err := v.o.Ledger.Commit(ctx, store.Change{Destroy: part}, e); err != nil {
-			return back, fmt.Errorf("vault: apply the list of destroyed keys again: %w", err)
-		}
-	}
-	v.log.Warn("the database was older than the list of destroyed keys: they were deleted again", "keys", len(again), "list", list.Number)
-	return back, nil
-}
 
 // settingDestroyed remembers the newest list in the database, whole: a folder
 // that was put back from a backup can't bring an older one to power.
@@ -156,38 +126,39 @@ func (v *Vault) missing(ctx context.Context) error {
 		return nil
 	}
 	note, err := r.Setting(ctx, settingDestroyed)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("vault: list of destroyed keys in the database: %w", err)
+	}
+	if err == nil {
+		if err := v.adopt(note, slices.Concat(v.signers(), v.o.Revoked)); err != nil {
+			return err
+		}
+	}
+	text, err := r.Setting(ctx, settingErased)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("vault: list of destroyed keys in the database: %w", err)
+		return fmt.Errorf("vault: erased people in the database: %w", err)
 	}
-	return v.Adopt(note)
+	return v.adoptErased(text)
 }
 
-// Adopt takes a signed list over when it is newer than the one here: the
-// database, or an agent, remembered what a restored folder forgot.
-func (v *Vault) Adopt(note []byte) error {
-	theirs, err := seal.OpenDestroyed(note, v.signers())
+// Adopt takes what a signed list has that the one here has not: an agent remembered
+// what a restored folder forgot. Nothing ever comes off the list.
+func (v *Vault) Adopt(note []byte) error { return v.adopt(note, v.signers()) }
+
+func (v *Vault) adopt(note []byte, keys []evidence.CosignerKey) error {
+	theirs, err := seal.OpenDestroyed(note, keys)
 	if err != nil {
 		return fmt.Errorf("vault: %w", err)
 	}
 	ours, _ := v.List()
-	if theirs.Number < ours.Number || theirs.Number == ours.Number && theirs.Hash() == ours.Hash() {
+	if contains(ours, theirs) && theirs.Number <= ours.Number {
 		return nil
 	}
-	v.log.Error("the list of destroyed keys on disk is older than one that was signed before: a backup of the folder was put back", "number", ours.Number, "known", theirs.Number)
-	if theirs.Number > ours.Number && contains(theirs, ours) {
-		if err := durable.WriteFile(filepath.Join(v.o.Dir, FileDestroyed), note, 0o600); err != nil {
-			return fmt.Errorf("vault: list of destroyed keys: %w", err)
-		}
-		return v.load()
-	}
-	// Two histories: what was destroyed in either stays destroyed.
-	v.mu.Lock()
-	v.destroyed.Number = max(theirs.Number, ours.Number)
-	v.mu.Unlock()
-	_, err = v.addDestroyed(theirs.IDs)
+	v.log.Error("the list of destroyed keys on disk lacks what was signed before: a backup of the folder was put back", "number", ours.Number, "known", theirs.Number)
+	_, err = v.addDestroyed(theirs.IDs, theirs.Number)
 	return err
 }
 

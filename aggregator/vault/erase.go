@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,7 +36,9 @@ type Certificate struct {
 	Ground      string    `json:"ground"`
 	Pseudonyms  []string  `json:"pseudonyms"`
 	Months      []string  `json:"months"`
+	Result      string    `json:"result"` // see Erased and the others
 	Keys        []string  `json:"destroyed_key_ids"`
+	Before      []string  `json:"destroyed_before_key_ids"` // named by the events looked at
 	List        uint64    `json:"destroyed_list_number"`
 	ListHash    string    `json:"destroyed_list_sha256"`
 	Events      uint64    `json:"events_found"`
@@ -43,6 +46,8 @@ type Certificate struct {
 	ProofsHold  uint64    `json:"proofs_that_verify"`
 	Unreadable  uint64    `json:"sealed_fields_unreadable"`
 	StillOpen   uint64    `json:"sealed_fields_still_readable"`
+	Others      uint64    `json:"sealed_fields_of_other_keys_readable"` // in the same events
+	OtherSets   []string  `json:"other_keys"`                           // field sets, person for another person
 	NotCovered  []string  `json:"not_covered"`
 	Explanation string    `json:"explanation"`
 }
@@ -62,13 +67,21 @@ const certificateKind = "linewatch/erasure-certificate/v1"
 const maxChecked = 2000
 
 // notCovered is what an erasure can't reach, said in each certificate.
-func notCovered() []string {
-	return []string{
+func (v *Vault) notCovered() []string {
+	list := []string{
 		"copies of data that were exported before and are kept elsewhere",
 		"backups of the database together with backups of the vault's keys, if somebody opens them outside of this product: inside it the list of destroyed keys is applied again after each restore",
+		"fields that were sealed with other keys: those of field sets (secrets, what was not understood, personal data in events that name nobody), and those of other people in whose events the person appears",
 		"names that stand in free texts, topic names or file names that the field policy does not cover",
+		"pseudonyms of other spellings of the name, of other plants, or of years whose keys were destroyed, unless they are listed above",
 		"the pseudonyms themselves: they stay in the signed record; until their yearly keys are destroyed (13 months after the end of the year) the holder of such a key can compute them from a name",
 	}
+	if v.o.Leftovers != nil {
+		for _, name := range v.o.Leftovers() {
+			list = append(list, "a copy of the store that was kept here, with the keys of its time (remove it): "+name)
+		}
+	}
+	return list
 }
 
 // Erase destroys the data keys of these people: the ids go onto the signed list
@@ -91,31 +104,25 @@ func (v *Vault) Erase(ctx context.Context, r Request) (Erasure, error) {
 	if r.RequestID == "" {
 		r.RequestID = event.NewID(v.now())
 	}
-	keys, err := v.o.Store.KeysOf(ctx, r.Pseudonyms)
-	if err != nil {
-		return Erasure{}, fmt.Errorf("erase: %w", err)
-	}
 	c := Certificate{
 		Kind: certificateKind, RequestID: r.RequestID, Aggregator: v.o.Name, By: r.By, Ground: r.Ground,
-		At: v.now().UTC().Truncate(time.Second), Pseudonyms: r.Pseudonyms, Keys: []string{}, Months: months(keys), NotCovered: notCovered(),
-	}
-	for _, k := range keys {
-		c.Keys = append(c.Keys, k.ID)
+		At: v.now().UTC().Truncate(time.Second), Pseudonyms: r.Pseudonyms, Keys: []string{}, Before: []string{}, OtherSets: []string{}, NotCovered: v.notCovered(),
 	}
 	if err := v.destroy(ctx, &c); err != nil {
 		return Erasure{}, err
 	}
 	if err := v.prove(ctx, &c); err != nil {
-		return Erasure{}, fmt.Errorf("erase: the keys are destroyed, the check after it failed: %w", err)
+		return Erasure{}, fmt.Errorf("erase: the keys are destroyed, the check after it failed (run it again for the certificate): %w", err)
 	}
-	c.Explanation = explain(c)
+	c.Result = c.result()
+	c.Explanation = c.explain()
 	e, err := v.certify(c)
 	if err != nil {
 		return e, err
 	}
 	sum := sha256.Sum256(e.JSON)
 	data, err := event.Object(map[string]any{
-		"requestId": c.RequestID, "right": "erasure", "result": "erased", "keysDestroyed": len(c.Keys),
+		"requestId": c.RequestID, "right": "erasure", "result": c.Result, "keysDestroyed": len(c.Keys),
 		"sha256": hex.EncodeToString(sum[:]), "by": r.By, "list": int64(c.List), "listHash": c.ListHash,
 		"eventsChecked": int64(c.Checked), "proofsHold": int64(c.ProofsHold), "stillReadable": int64(c.StillOpen),
 	})
@@ -128,33 +135,41 @@ func (v *Vault) Erase(ctx context.Context, r Request) (Erasure, error) {
 	return e, nil
 }
 
+// passes is how often an erasure looks for keys: of those that arrive meanwhile
+// Late takes care, and what is made anew is of a person who goes on working.
+const passes = 2
+
 // destroy puts the keys onto the list and deletes them.
 func (v *Vault) destroy(ctx context.Context, c *Certificate) error {
-	list, note := v.List()
-	if len(c.Keys) > 0 {
-		var err error
-		if list, err = v.addDestroyed(c.Keys); err != nil {
+	at := v.now().UTC()
+	people := map[string]time.Time{}
+	for _, p := range c.Pseudonyms {
+		people[p] = at
+	}
+	if err := v.noteErased(people); err != nil {
+		return fmt.Errorf("erase: %w", err)
+	}
+	seen := map[string]bool{}
+	for range passes {
+		keys, err := v.o.Store.KeysOf(ctx, c.Pseudonyms)
+		if err != nil {
 			return fmt.Errorf("erase: %w", err)
 		}
-		_, note = v.List()
+		var ids []string
+		for _, k := range keys {
+			ids, seen[k.Month] = append(ids, k.ID), true
+		}
+		c.Keys = append(c.Keys, ids...)
+		if len(ids) == 0 {
+			break
+		}
+		if _, err := v.destroyKeys(ctx, ids, "destroyed", c.By, map[string]any{"requestId": c.RequestID}); err != nil {
+			return fmt.Errorf("erase: not all is done: keys that are on the list of destroyed ones already are deleted by the running aggregator or with the next start; run it again for the certificate: %w", err)
+		}
 	}
+	c.Months = store.Sorted(seen)
+	list, _ := v.List()
 	c.List, c.ListHash = list.Number, list.Hash()
-	for from := 0; from < len(c.Keys); from += destroyedChunk {
-		part := c.Keys[from:min(len(c.Keys), from+destroyedChunk)]
-		change := store.Change{Settings: map[string][]byte{settingDestroyed: note}}
-		for _, id := range part {
-			change.Destroy = append(change.Destroy, store.DestroyedKey{ID: id, List: list.Number, At: c.At})
-		}
-		e, err := lifecycle("", "destroyed", "data keys", c.By, map[string]any{
-			"keys": len(part), "list": int64(list.Number), "listHash": c.ListHash, "requestId": c.RequestID,
-		})
-		if err != nil {
-			return err
-		}
-		if _, err := v.o.Ledger.Commit(ctx, change, e); err != nil {
-			return fmt.Errorf("erase: the keys are on the list of destroyed ones but not deleted yet (the next start does it): %w", err)
-		}
-	}
 	return nil
 }
 
@@ -181,7 +196,6 @@ func (v *Vault) prove(ctx context.Context, c *Certificate) error {
 			if c.Checked == maxChecked {
 				continue
 			}
-			c.Checked++
 			if err := v.proveRow(ctx, c, &page.Rows[i], byID[page.Rows[i].Log]); err != nil {
 				return err
 			}
@@ -205,6 +219,7 @@ func (v *Vault) proveRow(ctx context.Context, c *Certificate, row *store.Row, l 
 	if err != nil {
 		return err
 	}
+	c.Checked++
 	if evidence.VerifyInclusion(evidence.LeafHash(row.Leaf), row.Index, l.Size, proof, root) == nil {
 		c.ProofsHold++
 	}
@@ -212,38 +227,74 @@ func (v *Vault) proveRow(ctx context.Context, c *Certificate, row *store.Row, l 
 	if err != nil {
 		return err
 	}
-	destroyed := map[string]bool{}
-	for _, id := range c.Keys {
-		destroyed[id] = true
-	}
 	e, _, err := event.Parse(row.Leaf)
 	if err != nil {
 		return nil
 	}
 	for path, f := range fields {
-		switch {
-		case !destroyed[e.Sealed[path].Key]:
-		case f.State == StateOpened:
-			c.StillOpen++
-		default:
-			c.Unreadable++
-		}
+		c.count(f, e.Sealed[path].Key, e.CollectedAt)
 	}
 	return nil
 }
 
-func months(keys []store.WrappedKey) []string {
-	seen := map[string]bool{}
-	for _, k := range keys {
-		seen[k.Month] = true
+// count takes one sealed field of the person's events into the certificate.
+func (c *Certificate) count(f Field, key string, collected time.Time) {
+	switch {
+	case f.State == StateErased:
+		c.Unreadable++
+		if !slices.Contains(c.Keys, key) && !slices.Contains(c.Before, key) {
+			c.Before = append(c.Before, key)
+		}
+	case f.State != StateOpened:
+		c.Unreadable++
+	case slices.Contains(c.Pseudonyms, f.Subject):
+		if !collected.After(c.At) { // what came later was sealed anew: they go on working
+			c.StillOpen++
+		}
+	default:
+		c.Others++
+		if !slices.Contains(c.OtherSets, f.Set) {
+			c.OtherSets = append(c.OtherSets, f.Set)
+			slices.Sort(c.OtherSets)
+		}
 	}
-	return store.Sorted(seen)
 }
 
-func explain(c Certificate) string {
-	return fmt.Sprintf("%d data keys of %d pseudonyms were destroyed. What they sealed can't be read any more by anybody, the operator of this aggregator included. "+
-		"The signed record was not changed: of %d events of these pseudonyms %d were looked at, the proofs of %d of them verify.",
-		len(c.Keys), len(c.Pseudonyms), c.Events, c.Checked, c.ProofsHold)
+// Results of an erasure.
+const (
+	Erased       = "erased"
+	ErasedBefore = "erased before" // and nothing was left to destroy
+	NothingFound = "nothing found" // no data key, and no event whose key was destroyed before
+	Incomplete   = "incomplete"    // something of it still opens
+)
+
+func (c *Certificate) result() string {
+	switch {
+	case c.StillOpen > 0:
+		return Incomplete
+	case len(c.Keys) > 0:
+		return Erased
+	case len(c.Before) > 0:
+		return ErasedBefore
+	}
+	return NothingFound
+}
+
+func (c *Certificate) explain() string {
+	rest := fmt.Sprintf(" The signed record was not changed: of %d events of these pseudonyms %d were looked at, the proofs of %d of them verify.", c.Events, c.Checked, c.ProofsHold)
+	if c.Others > 0 {
+		rest += fmt.Sprintf(" In these events %d fields that were sealed with other keys (%s) can still be read by who may.", c.Others, strings.Join(c.OtherSets, ", "))
+	}
+	switch c.Result {
+	case Incomplete:
+		return fmt.Sprintf("The erasure is not complete: %d data keys were destroyed, and %d sealed fields of these pseudonyms can still be read.", len(c.Keys), c.StillOpen) + rest
+	case NothingFound:
+		return fmt.Sprintf("Nothing was destroyed: there is no data key of the %d pseudonyms. If a name was given, another spelling of it has other pseudonyms.", len(c.Pseudonyms)) + rest
+	case ErasedBefore:
+		return fmt.Sprintf("Nothing was left to destroy: the data keys of the %d pseudonyms had been destroyed before (%d are named by the events looked at).", len(c.Pseudonyms), len(c.Before)) + rest
+	}
+	return fmt.Sprintf("%d data keys of %d pseudonyms were destroyed. What they sealed can't be read any more by anybody, the operator of this aggregator included.",
+		len(c.Keys), len(c.Pseudonyms)) + rest
 }
 
 // certify writes and signs the certificate.
@@ -274,9 +325,12 @@ func (c Certificate) text(sum string) string {
 		line("pseudonym: %s", p)
 	}
 	line("months: %s", strings.Join(c.Months, " "))
+	line("result: %s", c.Result)
 	line("data keys destroyed: %d (list of destroyed keys number %d, sha256 %s)", len(c.Keys), c.List, c.ListHash)
 	line("events of these pseudonyms: %d, looked at: %d, proofs that verify: %d", c.Events, c.Checked, c.ProofsHold)
 	line("sealed fields that can't be read any more: %d, that can still be read: %d", c.Unreadable, c.StillOpen)
+	line("data keys of these events that had been destroyed before: %d", len(c.Before))
+	line("sealed fields of other keys in these events that can still be read: %d (%s)", c.Others, strings.Join(c.OtherSets, " "))
 	line("%s", c.Explanation)
 	line("Not covered:")
 	for _, n := range c.NotCovered {

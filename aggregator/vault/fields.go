@@ -39,9 +39,11 @@ const (
 // Field is one sealed field as a reader may see it.
 type Field struct {
 	State string
-	Set   string          // whose it is: person, or the name of the field set
-	Value json.RawMessage // only of StateOpened
-	At    time.Time       // of StateErased: when
+	Set   string // whose it is: person, or the name of the field set
+	// Subject is whose data key sealed it (see seal.Label), only of StateOpened.
+	Subject string
+	Value   json.RawMessage // only of StateOpened
+	At      time.Time       // of StateErased: when
 }
 
 // SetPerson is the Set of fields that belong to a person's keys.
@@ -155,7 +157,7 @@ func (v *Vault) field(id, path string, f event.SealedField, key *seal.DataKey, w
 	if err != nil || !json.Valid(value) {
 		return Field{State: StateLost, Set: set}
 	}
-	return Field{State: StateOpened, Set: set, Value: value}
+	return Field{State: StateOpened, Set: set, Subject: key.Label.Subject, Value: value}
 }
 
 // Token is what stands for a value in the blind index: an HMAC under a key that

@@ -147,6 +147,9 @@ func (v *Vault) Destroy(ctx context.Context, id, by string) error {
 		if err := v.record(ctx, id, "destroyed", by); err != nil {
 			return err
 		}
+		if err := v.destroySealedFor(ctx, id, by); err != nil {
+			return err
+		}
 		e.State, e.Destroyed, e.Private = KeyDestroyed, v.now().UTC(), nil
 		if err := f.save(v.o.Dir); err != nil {
 			return err
@@ -157,6 +160,37 @@ func (v *Vault) Destroy(ctx context.Context, id, by string) error {
 		return v.load()
 	}
 	return fmt.Errorf("key %s: %w", id, store.ErrNotFound)
+}
+
+// destroySealedFor destroys the data keys that were wrapped for a vault key, and puts
+// the vault key itself onto the list: a backup of vault.json does not bring it back.
+func (v *Vault) destroySealedFor(ctx context.Context, id, by string) error {
+	if v.o.Store == nil || v.o.Ledger == nil {
+		_, err := v.addDestroyed([]string{id}, 0)
+		return err
+	}
+	counts, err := v.o.Store.KeyCounts(ctx)
+	if err != nil {
+		return fmt.Errorf("vault: %w", err)
+	}
+	subjects := map[string]bool{}
+	for _, c := range counts {
+		if c.Recipient == id {
+			subjects[c.Subject] = true
+		}
+	}
+	keys, err := v.o.Store.KeysOf(ctx, store.Sorted(subjects))
+	if err != nil {
+		return fmt.Errorf("vault: %w", err)
+	}
+	ids := []string{id}
+	for _, k := range keys {
+		if k.Recipient == id {
+			ids = append(ids, k.ID)
+		}
+	}
+	_, err = v.destroyKeys(ctx, ids, "destroyed", by, map[string]any{"reason": "the vault key " + id + " was destroyed"})
+	return err
 }
 
 // reopen reads vault.json again for a change; nobody else changes it meanwhile
@@ -184,8 +218,8 @@ func (v *Vault) record(ctx context.Context, id, action, by string) error {
 	return nil
 }
 
-// Backup copies vault.json and the list of destroyed keys to a folder that is
-// made. Both are useless without the root key, which is not copied.
+// Backup copies vault.json, the list of destroyed keys and that of erased people to a
+// folder that is made. All are useless without the root key, which is not copied.
 func (v *Vault) Backup(to string) error {
 	if _, err := os.Stat(to); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("vault: %s is there already", to)
@@ -193,9 +227,9 @@ func (v *Vault) Backup(to string) error {
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		return fmt.Errorf("vault: %w", err)
 	}
-	for _, name := range []string{FileVault, FileDestroyed} {
+	for _, name := range []string{FileVault, FileDestroyed, FileErased} {
 		text, err := os.ReadFile(filepath.Join(v.o.Dir, name))
-		if errors.Is(err, fs.ErrNotExist) && name == FileDestroyed {
+		if errors.Is(err, fs.ErrNotExist) && name != FileVault {
 			continue
 		}
 		if err == nil {

@@ -33,6 +33,7 @@ import (
 const (
 	FileVault     = "vault.json"
 	FileDestroyed = "destroyed.note"
+	FileErased    = "erased.json"
 )
 
 // Errors that callers branch on.
@@ -72,16 +73,23 @@ type Names interface {
 // Options says what a vault works with. Dir and Root are required; without Store
 // and Ledger it only manages keys.
 type Options struct {
-	Dir      string
-	Root     Root
-	Store    Store
-	Ledger   Ledger
-	Names    Names
-	Name     string        // of the key that signs lists and certificates
-	Signer   crypto.Signer // Ed25519
-	Instance string        // of this aggregator, for certificates
-	Logger   *slog.Logger
-	Now      func() time.Time
+	Dir    string
+	Root   Root
+	Store  Store
+	Ledger Ledger
+	Names  Names
+	Name   string        // of the key that signs lists and certificates
+	Signer crypto.Signer // Ed25519
+	// Older keys signed lists before; Revoked ones did too, and count for what is on
+	// our own disk alone. Both under the names of their time.
+	Older, Revoked []evidence.CosignerKey
+	// Leftovers names copies of the store that lie about and hold keys still, for
+	// certificates; nil: nobody looks.
+	Leftovers func() []string
+	Every     time.Duration // how often Run looks; default 15 s
+	Instance  string        // of this aggregator, for certificates
+	Logger    *slog.Logger
+	Now       func() time.Time
 }
 
 // file is vault.json.
@@ -124,9 +132,11 @@ type Vault struct {
 	stamp     stamp // of vault.json and destroyed.note, as read
 	private   map[string]*seal.PrivateKey
 	active    *seal.PublicKey
-	mac       hash.Hash // under the key of the blind index
+	mac       hash.Hash            // under the key of the blind index
+	erased    map[string]time.Time // people, and when; replaced, never changed
 	destroyed seal.Destroyed
-	note      []byte // signed list, as on disk
+	applied   wire.Destroyed // the list that the database agreed with last
+	note      []byte         // signed list, as on disk
 	named     wire.Destroyed
 	gone      map[string]bool
 	cache     map[string]*seal.DataKey
@@ -248,10 +258,21 @@ func (v *Vault) load() error {
 	if err != nil {
 		return err
 	}
+	list, note, err := v.readDestroyed()
+	if err != nil {
+		return err
+	}
+	erased, err := readErased(v.o.Dir)
+	if err != nil {
+		return err
+	}
 	private := map[string]*seal.PrivateKey{}
 	var active *seal.PublicKey
-	for _, e := range f.Keys {
-		if e.State == KeyDestroyed {
+	for i, e := range f.Keys {
+		if list.Has(e.ID) { // also in a file that was put back from a backup
+			f.Keys[i].State = KeyDestroyed
+		}
+		if f.Keys[i].State == KeyDestroyed {
 			continue
 		}
 		raw, err := k.unwrap(privateWhat(e.ID), e.Private)
@@ -272,12 +293,9 @@ func (v *Vault) load() error {
 	if err != nil {
 		return fmt.Errorf("vault: key of the blind index: %w", err)
 	}
-	list, note, err := v.readDestroyed()
-	if err != nil {
-		return err
-	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.erased = erased
 	v.file, v.stamp, v.private, v.active, v.mac = f, s, private, active, hmac.New(sha256.New, index)
 	v.setDestroyed(list, note)
 	return nil
@@ -295,7 +313,7 @@ func (v *Vault) Public() string {
 }
 
 // stamp tells whether one of the files changed.
-type stamp struct{ vault, destroyed time.Time }
+type stamp struct{ vault, destroyed, erased time.Time }
 
 func stampOf(dir string) (s stamp) {
 	if st, err := os.Stat(filepath.Join(dir, FileVault)); err == nil {
@@ -303,6 +321,9 @@ func stampOf(dir string) (s stamp) {
 	}
 	if st, err := os.Stat(filepath.Join(dir, FileDestroyed)); err == nil {
 		s.destroyed = st.ModTime()
+	}
+	if st, err := os.Stat(filepath.Join(dir, FileErased)); err == nil {
+		s.erased = st.ModTime()
 	}
 	return s
 }

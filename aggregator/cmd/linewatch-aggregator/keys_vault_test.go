@@ -53,7 +53,7 @@ func TestAnErasureAsksForItsGroundAndWritesACertificate(t *testing.T) {
 	require.Contains(t, s.ok("person", "find", pseudonym), pseudonym)
 	code, _, errOut := s.typed("Nobody Atall\n", "person", "find", "-", "--json")
 	require.Equal(t, cli.ExitOK, code, errOut)
-	s.ok("person", "erase", pseudonym, "--ground", "GDPR Art. 17(1)(a)", "--request", "R-17", "--certificate", out, "--yes")
+	s.fails(cli.ExitFailed, []string{"person", "erase", pseudonym, "--ground", "GDPR Art. 17(1)(a)", "--request", "R-17", "--certificate", out, "--yes"}, "nothing was erased")
 	text, err := os.ReadFile(out + ".json")
 	require.NoError(t, err)
 	var c vault.Certificate
@@ -61,6 +61,7 @@ func TestAnErasureAsksForItsGroundAndWritesACertificate(t *testing.T) {
 	require.Equal(t, "R-17", c.RequestID)
 	require.Equal(t, []string{pseudonym}, c.Pseudonyms)
 	require.Empty(t, c.Keys)
+	require.Equal(t, vault.NothingFound, c.Result, "a name that was spelt wrong is no erased person")
 	signed, err := os.ReadFile(out + ".txt")
 	require.NoError(t, err)
 	require.Contains(t, string(signed), "— linewatch/agg-")

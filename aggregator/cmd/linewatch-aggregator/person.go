@@ -88,7 +88,10 @@ these keys, can never be read again, here or anywhere; the signed record and its
 proofs stay whole. Agents drop the keys with their next sign of life. A name is
 best given on standard input (-): a command line is seen by others.
 
-The certificate is written as FILE.json and, signed, for people as FILE.txt.`,
+The certificate is written as FILE.json and, signed, for people as FILE.txt. It
+says "nothing found" when no data key is or was there (another spelling of a name
+has other pseudonyms: give all of them); the exit code is 1 then, and also when
+something can still be read.`,
 		Args: cobra.MinimumNArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
 			if !yes || out == "" || ground == "" {
 				return cli.Usage("--ground, --certificate and --yes are needed: an erasure can't be undone (person find shows what it would destroy)")
@@ -129,13 +132,23 @@ func (a *app) certificate(cmd *cobra.Command, done vault.Erasure, out string) er
 	}
 	c := done.Certificate
 	if a.json {
-		_, err := cmd.OutOrStdout().Write(done.JSON)
-		return err
+		if _, err := cmd.OutOrStdout().Write(done.JSON); err != nil {
+			return err
+		}
+		return outcome(c)
 	}
 	fmt.Fprintln(cmd.OutOrStdout(), c.Explanation)
 	fmt.Fprintf(cmd.OutOrStdout(), "certificate: %s.json and %s.txt\n", base, base)
-	if c.StillOpen > 0 || c.ProofsHold < c.Checked {
-		return fmt.Errorf("not all is well: %d fields can still be read, %d of %d proofs verify (run linewatch-aggregator verify)", c.StillOpen, c.ProofsHold, c.Checked)
+	return outcome(c)
+}
+
+// outcome is an error for every certificate that certifies no erasure.
+func outcome(c vault.Certificate) error {
+	switch {
+	case c.Result == vault.NothingFound:
+		return fmt.Errorf("nothing was erased: no data key of these pseudonyms is or was here; look at the spelling of the name (person find), or name the pseudonyms")
+	case c.Result == vault.Incomplete, c.ProofsHold < c.Checked:
+		return fmt.Errorf("not all is well: %d fields can still be read, %d of %d proofs verify (run person erase again, then linewatch-aggregator verify)", c.StillOpen, c.ProofsHold, c.Checked)
 	}
 	return nil
 }
