@@ -2,7 +2,9 @@ package seal_test
 
 import (
 	"testing"
+	"time"
 
+	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/seal"
 )
 
@@ -50,5 +52,25 @@ func BenchmarkPolicy(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		policy.For("quality.check").Apply(data, "event_data", keep)
+	}
+}
+
+// BenchmarkSealEvent is what the policy costs an event with one person in it.
+func BenchmarkSealEvent(b *testing.B) {
+	policy, err := seal.NewPolicy(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ring := seal.NewRing()
+	ring.SetRecipient(private(b, seal.P256).Public())
+	s := seal.Sealer{Policy: policy, Keys: ring, Pseudonym: func(*event.Event, string) (string, bool) {
+		return "p-00112233445566778899aabbccddeeff", true
+	}}
+	data := []byte(`{"panel":4711,"result":"pass","characteristic":"gap","value":0.2,"by":"camera 3","note":"nothing to say"}`)
+	at := time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		e := event.Event{ID: eventID, Type: "quality.check", CollectedAt: at, Data: data}
+		s.Event(&e)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/linewatch/linewatch/shared/event"
 )
@@ -34,10 +35,12 @@ const (
 	Removed = "removed"
 )
 
+var errNoKeys = errors.New("sealing is not set up")
+
 // Put seals one value for a place in the event. Without a key it is left out, and
 // a problem of the event says so: it never goes on in clear. The key is nil then.
 func (s Sealer) Put(e *event.Event, path, subject string, value []byte) *DataKey {
-	err := errors.New("sealing is not set up")
+	err := errNoKeys
 	if s.Keys != nil {
 		var key *DataKey
 		if key, err = s.Keys.Key(subject, e.CollectedAt); err == nil {
@@ -57,6 +60,9 @@ func problem(e *event.Event, field, reason string) {
 		e.Metadata.Problems = append(e.Metadata.Problems, event.Problem{Field: event.Shorten(event.Clean(field), 200), Reason: reason})
 	}
 }
+
+// named is a name that a pseudonym takes the place of.
+type named struct{ name, stand string }
 
 // found is a field that the policy takes out of event_data.
 type found struct {
@@ -79,7 +85,7 @@ func (s Sealer) Event(e *event.Event) []*DataKey {
 func (s Sealer) object(e *event.Event, root string, object *json.RawMessage, keys []*DataKey) []*DataKey {
 	before := *object
 	var list []found
-	names := map[string]string{}
+	var names []named
 	data := s.Policy.For(e.Type).apply(before, root, func(path, as string, value []byte) Verdict {
 		if empty(value) {
 			return Verdict{}
@@ -105,7 +111,7 @@ func (s Sealer) object(e *event.Event, root string, object *json.RawMessage, key
 				e.UserID = stand
 			}
 		}
-		names[name] = stand
+		names = append(names, named{name, stand})
 		return Verdict{Replace: []byte(`"` + stand + `"`)}
 	}, func(path string) {
 		problem(e, path, "looks personal or secret and is not in the field policy: name it under sealing, as clear if it is neither")
@@ -114,17 +120,19 @@ func (s Sealer) object(e *event.Event, root string, object *json.RawMessage, key
 		*object = json.RawMessage("{}")
 		return once(keys, s.Put(e, root, subjectOf(e), before))
 	}
-	for name, stand := range names {
-		data = ReplaceText(data, name, stand)
+	for _, n := range names {
+		data = ReplaceText(data, n.name, n.stand)
 	}
 	*object = data
 	for _, f := range list {
-		subject := Set(f.as)
+		var subject string
 		switch {
 		case IsPseudonym(f.as):
 			subject = Person(f.as)
 		case f.as == AsPerson, f.as == AsPersonal:
 			subject = subjectOf(e)
+		default:
+			subject = Set(f.as)
 		}
 		keys = once(keys, s.Put(e, f.path, subject, f.value))
 	}
@@ -215,9 +223,28 @@ func is(quoted []byte, name string) bool {
 	if len(raw) > longer*len(name) {
 		return false
 	}
+	if same, plain := samePlain(raw, name); plain {
+		return same
+	}
 	text := string(raw)
 	if bytes.IndexByte(quoted, '\\') >= 0 && json.Unmarshal(quoted, &text) != nil {
 		return false
 	}
 	return text != "" && event.FoldName(text) == name
+}
+
+// samePlain compares nearly every text without a copy of it; plain is false for one
+// that needs more than a comparison of letters.
+func samePlain(text []byte, name string) (same, plain bool) {
+	same = len(text) == len(name) && name != ""
+	for i, c := range text {
+		if c >= utf8.RuneSelf || c == '\\' {
+			return false, false
+		}
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		same = same && c == name[i]
+	}
+	return same, true
 }

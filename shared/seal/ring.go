@@ -21,6 +21,9 @@ type Ring struct {
 	mu   sync.Mutex
 	to   *PublicKey
 	keys map[Label]*ringKey
+
+	month      string    // the last that was asked for
+	begin, end time.Time // of it
 }
 
 type ringKey struct {
@@ -53,9 +56,9 @@ func (r *Ring) Ready() bool {
 // Key returns the data key of a subject for the month of a time. ErrNoRecipient
 // when there is nobody to seal for.
 func (r *Ring) Key(subject string, at time.Time) (*DataKey, error) {
-	l := Label{Subject: subject, Month: MonthOf(at)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	l := Label{Subject: subject, Month: r.monthOf(at)}
 	if k := r.keys[l]; k != nil && k.uses < maxUses {
 		k.uses++
 		return k.DataKey, nil
@@ -72,6 +75,16 @@ func (r *Ring) Key(subject string, at time.Time) (*DataKey, error) {
 	}
 	r.keys[l] = &ringKey{k, 1}
 	return k, nil
+}
+
+// monthOf is MonthOf, which is most times what it was the time before.
+func (r *Ring) monthOf(at time.Time) string {
+	if r.month == "" || at.Before(r.begin) || !at.Before(r.end) {
+		year, month, _ := at.UTC().Date()
+		r.begin = time.Date(year, month, 1, 0, 0, 0, 0, time.UTC)
+		r.month, r.end = MonthOf(at), r.begin.AddDate(0, 1, 0)
+	}
+	return r.month
 }
 
 // shrink forgets keys of other months, or half of all.

@@ -70,18 +70,23 @@ func newAEAD(key []byte) (cipher.AEAD, error) {
 
 // additional binds a ciphertext to its place: event id, LF, path. Moved to
 // another event or field it does not open.
-func additional(eventID, path string) []byte {
-	return append(append(append(make([]byte, 0, len(eventID)+1+len(path)), eventID...), '\n'), path...)
+func additional(dst []byte, eventID, path string) []byte {
+	return append(append(append(dst, eventID...), '\n'), path...)
 }
 
 // Seal encrypts one JSON value for this place in this event.
 func (k *DataKey) Seal(eventID, path string, value []byte) event.SealedField {
-	plain := make([]byte, (len(value)+padTo-1)/padTo*padTo)
+	padded := (len(value) + padTo - 1) / padTo * padTo
+	// One piece of memory: plain text, ciphertext, what it is bound to, its base64.
+	sealed := padded + nonceSize + padded + tagSize
+	room := make([]byte, sealed, sealed+len(eventID)+1+len(path)+base64.StdEncoding.EncodedLen(sealed-padded))
+	plain := room[:padded:padded]
 	for i := copy(plain, value); i < len(plain); i++ {
 		plain[i] = ' ' // JSON may end in white space
 	}
-	text := k.aead.Seal(make([]byte, 0, nonceSize+len(plain)+tagSize), nil, plain, additional(eventID, path))
-	return event.SealedField{Key: k.ID, Text: base64.StdEncoding.EncodeToString(text)}
+	room = additional(room, eventID, path)
+	text := k.aead.Seal(room[padded:padded:sealed], nil, plain, room[sealed:])
+	return event.SealedField{Key: k.ID, Text: string(base64.StdEncoding.AppendEncode(room[len(room):], text))}
 }
 
 // Open decrypts a field that was sealed with this key; the value is JSON. ErrOpen
@@ -90,11 +95,14 @@ func (k *DataKey) Open(eventID, path string, f event.SealedField) ([]byte, error
 	if len(f.Text) > MaxText {
 		return nil, fmt.Errorf("%s: %w: too long", path, ErrOpen)
 	}
-	text, err := base64.StdEncoding.DecodeString(f.Text)
-	if err != nil || len(text) < nonceSize+tagSize || f.Key != k.ID {
+	most := base64.StdEncoding.DecodedLen(len(f.Text))
+	room := make([]byte, 2*most, 2*most+len(eventID)+1+len(path))
+	n, err := base64.StdEncoding.Decode(room[:most], []byte(f.Text))
+	if err != nil || n < nonceSize+tagSize || f.Key != k.ID {
 		return nil, fmt.Errorf("%s: %w", path, ErrOpen)
 	}
-	plain, err := k.aead.Open(nil, nil, text, additional(eventID, path))
+	room = additional(room, eventID, path)
+	plain, err := k.aead.Open(room[most:most:2*most], nil, room[:n], room[2*most:])
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, ErrOpen)
 	}

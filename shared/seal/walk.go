@@ -49,8 +49,8 @@ type walk struct {
 	fields *Fields
 	doc    []byte
 	root   string
-	stack  []step // from the root to the value that is looked at
-	room   [16]step
+	steps  [event.MaxDepth + 2]step // from the root to the value that is looked at
+	deep   int                      // of them
 	folded [maxName]byte
 	edits  []edit
 	decide func(path, as string, value []byte) Verdict
@@ -103,9 +103,10 @@ func (w *walk) text(i int) int {
 }
 
 func (w *walk) array(i, depth int) int {
-	base := len(w.stack)
+	at := w.deep
+	w.deep++
 	for n := 0; i < len(w.doc) && w.doc[i] != ']'; n++ {
-		w.stack = append(w.stack[:base], step{index: n})
+		w.steps[at] = step{index: n}
 		next := w.value(i, depth-1)
 		if next <= i {
 			return len(w.doc)
@@ -114,15 +115,13 @@ func (w *walk) array(i, depth int) int {
 			i++
 		}
 	}
-	w.stack = w.stack[:base]
+	w.deep = at
 	return i + 1
 }
 
 func (w *walk) object(i, depth int) int {
-	if w.stack == nil {
-		w.stack = w.room[:0]
-	}
-	base, kept := len(w.stack), 0
+	at, kept := w.deep, 0
+	w.deep++
 	for i < len(w.doc) && w.doc[i] == '"' {
 		start := i
 		colon := w.text(i)
@@ -130,7 +129,7 @@ func (w *walk) object(i, depth int) int {
 			return len(w.doc)
 		}
 		key := w.doc[i+1 : colon-1]
-		w.stack = append(w.stack[:base], step{key: key})
+		w.steps[at] = step{key: key}
 		var end int
 		if as := w.as(key); as == "" || as == AsClear {
 			if end = w.value(colon+1, depth-1); end <= colon {
@@ -157,7 +156,7 @@ func (w *walk) object(i, depth int) int {
 			i++
 		}
 	}
-	w.stack = w.stack[:base]
+	w.deep = at
 	return i + 1
 }
 
@@ -197,8 +196,12 @@ func (w *walk) skip(i int) int {
 
 // path writes where the walk is.
 func (w *walk) path() string {
-	out := append(make([]byte, 0, 128), w.root...)
-	for _, s := range w.stack {
+	return string(w.appendPath(make([]byte, 0, 128)))
+}
+
+func (w *walk) appendPath(out []byte) []byte {
+	out = append(out, w.root...)
+	for _, s := range w.steps[:w.deep] {
 		if s.key == nil {
 			out = append(strconv.AppendInt(append(out, '['), int64(s.index), 10), ']')
 			continue
@@ -211,7 +214,7 @@ func (w *walk) path() string {
 			out = append(out, c)
 		}
 	}
-	return string(out)
+	return out
 }
 
 // plainKey is a key without its escapes.
@@ -252,7 +255,7 @@ func (w *walk) as(key []byte) string {
 		}
 		return ""
 	}
-	if exact, ok := w.fields.exact[w.path()]; ok {
+	if exact, ok := w.fields.exact[string(w.appendPath(make([]byte, 0, 128)))]; ok {
 		return exact
 	}
 	return as
