@@ -199,7 +199,7 @@ function DataFacts({ e, onTerm }: { e: StoredEvent; onTerm: (term: string) => vo
     <dl className="facts facts-data">
       {data.map(([key, value]) => (
         <Fact key={key} name={key} field={value !== null && typeof value !== 'object' ? 'data' : undefined} path={[key]} value={String(value)} onTerm={onTerm}>
-          <Value value={value} unit={key === 'value' ? e.leaf.event_data?.unit : undefined} />
+          {key === 'explanation' && typeof value === 'string' ? <span lang="en">{value}</span> : <Value value={value} unit={key === 'value' ? e.leaf.event_data?.unit : undefined} />}
         </Fact>
       ))}
       {context.map(([key, value]) => <Fact key={'c' + key} name={key}><Value value={value} /></Fact>)}
