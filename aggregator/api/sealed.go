@@ -84,11 +84,10 @@ func (s *Server) unseal(ctx context.Context, who rights.Principal, open bool, ro
 }
 
 // people puts pseudonyms in the place of clear names in terms user:NAME, for
-// callers who may open what belongs to people. For others a name finds nothing.
+// callers who may open what belongs to people. For others a name finds nothing. No
+// name reaches the database: it may log what it is asked.
 func (s *Server) people(ctx context.Context, who rights.Principal, q *store.EventQuery) error {
-	if s.Sealed.People == nil || !who.MayOpen(rights.SetPerson) {
-		return nil
-	}
+	may := s.Sealed.People != nil && who.MayOpen(rights.SetPerson)
 	terms := slices.Clone(q.Filter.Terms)
 	for i, t := range terms {
 		if t.Field != query.User || !slices.ContainsFunc(t.Values, isName) {
@@ -98,6 +97,9 @@ func (s *Server) people(ctx context.Context, who rights.Principal, q *store.Even
 		for _, v := range t.Values {
 			if !isName(v) {
 				values = append(values, v)
+				continue
+			}
+			if !may {
 				continue
 			}
 			list, err := s.Sealed.People(ctx, v)
@@ -118,9 +120,12 @@ func (s *Server) people(ctx context.Context, who rights.Principal, q *store.Even
 // nobody is a pseudonym that no name has.
 const nobody = "p-nobody"
 
-// isName tells a clear name in user:NAME from a pseudonym or a pattern of some.
+// isName tells a clear name in user:NAME from a pseudonym or a pattern of some. Names
+// of accounts may begin with p- as well.
 func isName(v string) bool {
-	return !seal.IsPseudonym(v) && !strings.HasPrefix(v, "p-") && v != "*" && v != "**"
+	digits, ok := strings.CutPrefix(v, "p-")
+	pattern := ok && strings.Contains(digits, "*") && strings.Trim(digits, "0123456789abcdef*") == ""
+	return !seal.IsPseudonym(v) && !pattern && v != "*" && v != "**"
 }
 
 // sealedTerms reads the parameter sealed of a search, path:value: equality with

@@ -29,10 +29,12 @@ func TestWhatIsSearchedForIsInTheRecordWithoutNamesAndValues(t *testing.T) {
 	ask("/api/v1/events", url.Values{"q": {"class:" + name + " " + name}})
 	ask("/api/v1/events/histogram", url.Values{"q": {"nofield>" + name + " (" + badge}})
 	ask("/api/v1/events/histogram", url.Values{"q": {"severity:" + name}})
+	ask("/api/v1/events", url.Values{"q": {"user:p-klarname -user:p-Klarname*,p-9f*"}})
 	require.NoError(t, r.Stop())
 	rows := r.Rows("type:audit.accessed")
 	require.Len(t, rows, 1)
 	text := string(rows[0].Data)
+	require.Contains(t, text, ",p-9f*", "a pattern of pseudonyms is no name")
 	require.NotContains(t, strings.ToLower(text), "klarname")
 	require.NotContains(t, text, "4711")
 	var data struct{ Query []string }
