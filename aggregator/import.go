@@ -71,7 +71,7 @@ func (a *Aggregator) Import(ctx context.Context, name string, o ImportOptions) (
 		return Imported{}, fmt.Errorf("import %s: %w", name, err)
 	}
 	in, err := ingest.New(ingest.Options{
-		Store: a.Store, Ledger: a.Ledger, Identity: a.Enrol, CosignerName: a.cosigner.Name, Cosigner: a.receiptSigner(), Project: a.projector(), Learn: a.Vault.Learn,
+		Store: a.Store, Ledger: a.Ledger, Identity: a.Enrol, CosignerName: a.cosigner.Name, Cosigner: a.receiptSigner(), Project: a.projector(), Learn: a.Vault.Learn, Late: a.Vault.Late,
 		Agents: a.Store.Agent, Logger: a.log, Limits: ingest.Limits{LeafRate: 1e12, LeafBurst: 1e12}, // the administrator floods nobody but himself
 	})
 	if err != nil {
