@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path"
 	"time"
 
@@ -58,7 +59,7 @@ func (a *Agent) detectionViews() control.Detection {
 			case err != nil:
 				return nil, err
 			case len(list) == 0:
-				return nil, errors.New("no station of this name has given values yet")
+				return nil, fmt.Errorf("no station %q has given values yet (without --station it is all of this agent)", station)
 			}
 			done := map[string]any{"state": state}
 			if !until.IsZero() {

@@ -188,7 +188,10 @@ func call(ctx context.Context, method, dataDir, path string, query url.Values, r
 	defer res.Body.Close()
 	if res.StatusCode >= http.StatusMultipleChoices {
 		text, _ := io.ReadAll(io.LimitReader(res.Body, 4096))
-		return fmt.Errorf("control: the agent answered %s: %s", res.Status, bytes.TrimSpace(text))
+		if text = bytes.TrimSpace(text); len(text) == 0 {
+			text = []byte(res.Status)
+		}
+		return fmt.Errorf("the agent answers: %s", text)
 	}
 	return read(res)
 }

@@ -52,7 +52,7 @@ func New(cfg config.Config, dir string, log *slog.Logger) (*Detection, error) {
 	}
 	lines := station.NewLines()
 	d.Watch, err = watch.New(watch.Options{
-		Signals: cfg.Signals, Detection: cfg.Detection, File: state, Logger: log,
+		Signals: cfg.Signals, Detection: cfg.Detection, File: state, Home: cfg.Station, Logger: log,
 		Make: func(of detect.Signal, c config.Signal, sensitivity string) []detect.Detector {
 			return detectors(cfg, d.Book, zone, of, c, sensitivity)
 		},

@@ -126,15 +126,7 @@ func (w *Watcher) tickStation(out []Out, st *station, now time.Time) []Out {
 func (w *Watcher) settle(out []Out, st *station, now time.Time) []Out {
 	c, f := st.plant.Now(now)
 	if c != st.context {
-		st.context = c
-		for _, d := range st.detectors {
-			if t, ok := d.(detect.Contextual); ok {
-				t.SetContext(c)
-			}
-		}
-		for _, s := range st.byName {
-			s.origin.health.Suppress(c.Suppressed())
-		}
+		st.enter(c)
 	}
 	if f == nil {
 		return out
@@ -155,10 +147,27 @@ func (w *Watcher) Flush(source string, now time.Time) (out []Out) {
 	return out
 }
 
-// Command sets the state of production by hand; station "" means all. It returns
-// the events that say so.
+// enter lets the station's detectors know what the plant is doing.
+func (st *station) enter(c detect.Context) {
+	st.context = c
+	for _, d := range st.detectors {
+		if t, ok := d.(detect.Contextual); ok {
+			t.SetContext(c)
+		}
+	}
+	for _, s := range st.byName {
+		s.origin.health.Suppress(c.Suppressed())
+	}
+}
+
+// Command sets the state of production by hand; station "" means all, also those
+// whose first value comes later. It returns the events that say so, none when the
+// station is not known.
 func (w *Watcher) Command(stationName, state string, until, now time.Time) ([]Out, error) {
 	var out []Out
+	if w.o.Home != "" && (stationName == "" || stationName == w.o.Home) {
+		w.stationOf(w.o.Home)
+	}
 	for _, st := range w.stations {
 		if stationName != "" && st.name != stationName {
 			continue
@@ -168,6 +177,9 @@ func (w *Watcher) Command(stationName, state string, until, now time.Time) ([]Ou
 		}
 		out = append(out, w.changed(st, "production state", st.context.State, orDefault(state, "as the plant tells"), now))
 		out = w.settle(out, st, now.Round(0))
+	}
+	if stationName == "" {
+		w.told = production{state, until}
 	}
 	return out, nil
 }
@@ -192,6 +204,9 @@ func (w *Watcher) changed(st *station, setting, from, to string, now time.Time) 
 func (w *Watcher) Learn(pause bool, now time.Time) (out []Out) {
 	old := w.paused
 	w.paused = pause
+	if w.o.Home != "" {
+		w.stationOf(w.o.Home) // so that it is on record
+	}
 	for _, s := range w.ordered {
 		for _, d := range s.list {
 			if l, ok := d.(detect.Learner); ok {

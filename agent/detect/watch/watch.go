@@ -33,7 +33,10 @@ type Options struct {
 	// Station returns further detectors of a station.
 	Station func(station string) []detect.Station
 	// File is where what was learnt is kept; "" keeps nothing.
-	File   string
+	File string
+	// Home is the agent's own station: what people say of the plant is taken and
+	// recorded there also before any value has come.
+	Home   string
 	Logger *slog.Logger
 }
 
@@ -49,8 +52,15 @@ type Watcher struct {
 	sources  map[string]*origin
 	saved    map[string]savedState // of the file, until a signal claims it
 	paused   bool
-	full     bool  // there are more signals than are watched, which is told once
-	waiting  []Out // told with the next tick
+	told     production // what a person said of all stations, those to come too
+	full     bool       // there are more signals than are watched, which is told once
+	waiting  []Out      // told with the next tick
+}
+
+// production is a state of production by hand, until a time (zero: taken back by hand).
+type production struct {
+	state string
+	until time.Time
 }
 
 type key struct{ source, station, name string }
@@ -139,6 +149,10 @@ func (w *Watcher) stationOf(name string) *station {
 	}
 	for n, k := range st.keeper {
 		w.restore(stateKey(name, "", n), "", k)
+	}
+	if w.told.state != "" { // Command looked at it; the next tick tells of it
+		_ = st.plant.Command(w.told.state, w.told.until)
+		st.enter(detect.Context{State: w.told.state})
 	}
 	return st
 }

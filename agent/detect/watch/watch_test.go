@@ -270,6 +270,27 @@ func TestTheStateOfThePlantSuppressesByDesignAndIsPartOfEachFinding(t *testing.T
 	require.Error(t, err)
 }
 
+func TestWhatPeopleSayBeforeTheFirstValueIsTakenAndRecorded(t *testing.T) {
+	o := standard()
+	o.Home = "a/b/home"
+	w := newWatcher(t, o)
+	w.Begin()
+	out, err := w.Command("", "maintenance", at(3600), at(0))
+	require.NoError(t, err)
+	require.Equal(t, []string{"alarm.settings_change", "station.production maintenance"}, types(out))
+	require.Equal(t, "a/b/home", out[0].Point.Station)
+	require.Len(t, w.Learn(true, at(0)), 1, "also a pause of learning is on record")
+	w.Learn(false, at(1))
+	out, err = w.Command("a/b/nowhere", "off", time.Time{}, at(1))
+	require.NoError(t, err)
+	require.Empty(t, out)
+	w.End()
+	got := give(w, point("t"), 2, 95.0) // a/b/c begins in maintenance, too
+	got = append(got, ticks(w, 3, 5)...)
+	require.NotContains(t, types(got), "alarm.state High active")
+	require.Contains(t, types(got), "station.production maintenance")
+}
+
 // learner is a detector that shows what it is told to do.
 type learner struct {
 	paused bool
