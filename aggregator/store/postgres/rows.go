@@ -7,11 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/linewatch/linewatch/aggregator/store"
@@ -26,67 +24,11 @@ type placed struct {
 	pos int64
 }
 
-func copyColumns() []string {
-	return []string{
-		"log", "idx", "pos", "at", "received", "clock_offset", "id", "type", "class", "severity", "timestamp",
-		"collected", "station", "equipment", "signal", "correlation", "user_id", "ip", "agent", "quarantined", "leaf_hash",
-		"problems", "leaf", "data", "context", "words",
-	}
-}
-
-func (p placed) values() ([]any, error) {
-	var problems any
-	if len(p.Problems) > 0 {
-		b, err := json.Marshal(p.Problems)
-		if err != nil {
-			return nil, err
-		}
-		problems = string(b)
-	}
-	return []any{
-		p.log, int64(p.Index), p.pos, p.At, p.ReceivedAt, p.Offset.Microseconds(), identifier(p.ID), p.Type, string(p.Class),
-		int16(p.Severity), stamp(p.Timestamp), stamp(p.CollectedAt), p.Station, null(p.Equipment), null(p.Signal),
-		null(p.CorrelationID), null(p.UserID), address(p.SourceIP), p.AgentID, p.Quarantined, p.LeafHash[:], problems,
-		p.Leaf, object(p.Data), object(p.Context), p.Words,
-	}, nil
-}
-
-// identifier is binary, for COPY would find the way from a text anew for each row;
-// a text that is no UUID stays one, for the database to refuse.
-func identifier(id string) any {
-	if parsed, err := uuid.Parse(id); err == nil && len(id) == 36 {
-		return [16]byte(parsed)
-	}
-	return id
-}
-
 func stamp(t time.Time) any {
 	if t.IsZero() {
 		return nil
 	}
 	return t
-}
-
-// null keeps empty text out of the partial indexes.
-func null(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}
-
-func object(b []byte) any {
-	if b == nil {
-		return nil
-	}
-	return b
-}
-
-func address(s string) any {
-	if a, err := netip.ParseAddr(s); err == nil {
-		return netip.PrefixFrom(a, a.BitLen())
-	}
-	return null(s)
 }
 
 // add takes a row for the next flush.
@@ -190,8 +132,7 @@ func (w *writer) store(ctx context.Context, rows []placed) error {
 // copyIn is one COPY behind a savepoint.
 func (w *writer) copyIn(ctx context.Context, rows []placed) error {
 	return pgx.BeginFunc(ctx, w.tx, func(tx pgx.Tx) error {
-		_, err := tx.CopyFrom(ctx, pgx.Identifier{w.prefix + "events"}, copyColumns(),
-			pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) { return rows[i].values() }))
+		_, err := tx.Conn().PgConn().CopyFrom(ctx, &copyReader{rows: rows}, copyInto(w.prefix+"events"))
 		return err
 	})
 }
