@@ -331,7 +331,7 @@ func (s *session) wholeSegment(l store.Log, seg store.StoredSegment, packed, las
 	if seg.Kind != wire.KindHole {
 		s.done.Events += seg.Count
 	}
-	if !packed || seg.Kind != wire.KindHole && seg.Count > bundle.MaxPacked {
+	if !packed || seg.Kind != wire.KindHole && !bundle.Packable(seg.Count, seg.Frame) {
 		return s.segment(l, seg, nil)
 	}
 	if err := s.packed(l, seg); err != nil || !last {

@@ -119,8 +119,9 @@ func (k KeyRange) Covers(size uint64) bool {
 
 // OpenCheckpoint returns the checkpoint of a signed note if it is of the log with
 // this origin and signed by a pinned key that may sign its size. A line of such a
-// key that does not verify refuses the note even beside a good one. Other
-// signatures are ignored: they may be cosignatures or of kinds to come.
+// key that does not verify refuses the note even beside a good one. Of the lines
+// under the origin the first four are judged, as by [Lines]. Other signatures are
+// ignored: they may be cosignatures or of kinds to come.
 func OpenCheckpoint(note []byte, origin string, keys []KeyRange) (Checkpoint, error) {
 	c, _, _, err := openCheckpoint(note, origin, keys)
 	return c, err
@@ -135,13 +136,14 @@ func openCheckpoint(data []byte, origin string, keys []KeyRange) (Checkpoint, no
 		return fail(err)
 	}
 	var good *signature
-	reason := ErrSignature
+	reason, tried := ErrSignature, 0
 	for i, s := range n.sigs {
-		if good != nil && s.compare(*good) == 0 {
-			continue // a line given many times is verified once
+		if s.name != origin || tried == maxLines {
+			continue
 		}
+		tried++
 		for _, k := range keys {
-			if len(k.Key) != ed25519.PublicKeySize || s.name != origin || s.id != keyID(origin, algEd25519, k.Key) {
+			if len(k.Key) != ed25519.PublicKeySize || s.id != keyID(origin, algEd25519, k.Key) {
 				continue
 			}
 			switch {

@@ -234,7 +234,7 @@ func unusedBits(good string) string {
 }
 
 func TestProofVectorsHoldOrDoNotHoldAsTheySay(t *testing.T) {
-	vectors := append(goodVectors(t), tamperedVectors(t)...)
+	vectors := slices.Concat(goodVectors(t), tamperedVectors(t), lineVectors(t))
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)

@@ -57,7 +57,10 @@ func keyID(name string, alg byte, key ed25519.PublicKey) [4]byte {
 	return [4]byte(sum[:4])
 }
 
-// validName says whether a key may have this name.
+// ValidName says whether a key of a note may have this name: not empty, UTF-8, and
+// without white space (Unicode's White_Space) and plus signs.
+func ValidName(name string) bool { return validName(name) }
+
 func validName(name string) bool {
 	return name != "" && utf8.ValidString(name) && !strings.Contains(name, "+") &&
 		strings.IndexFunc(name, unicode.IsSpace) < 0

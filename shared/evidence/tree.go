@@ -22,6 +22,7 @@
 package evidence
 
 import (
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -70,6 +71,15 @@ func strictBase64(text string) ([]byte, error) {
 	raw, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil {
 		return nil, errBase64
+	}
+	return raw, nil
+}
+
+// ParseKey reads the base64 of an Ed25519 public key; there is only one spelling.
+func ParseKey(text string) (ed25519.PublicKey, error) {
+	raw, err := strictBase64(text)
+	if err != nil || len(raw) != ed25519.PublicKeySize {
+		return nil, fmt.Errorf("%q is not the base64 of an Ed25519 key", clip(text))
 	}
 	return raw, nil
 }

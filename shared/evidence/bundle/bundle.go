@@ -52,7 +52,7 @@ const (
 	kindEnd        = "end"
 )
 
-// maxLine bounds an entry's line, maxEntry the bytes after it.
+// maxLine bounds an entry's line with its newline, maxEntry the bytes after it.
 const (
 	maxLine  = 1024
 	maxEntry = wire.MaxHeader + wire.MaxFrame + 8
@@ -91,7 +91,7 @@ func newReader(r io.Reader) (*reader, error) {
 // line returns the next line without its newline.
 func (b *reader) line() (string, error) {
 	line, err := b.r.ReadSlice('\n')
-	if err != nil {
+	if err != nil || len(line) > maxLine { // the reader given may have a larger buffer than ours
 		return "", fmt.Errorf("%w: entry %d: line is cut off or too long", ErrBundle, b.n)
 	}
 	return string(line[:len(line)-1]), nil

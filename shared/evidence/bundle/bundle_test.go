@@ -233,9 +233,14 @@ func TestAPartOfALogNeedsOnlyItsFrontier(t *testing.T) {
 
 // changeLeaf is the leaf log.key with which a log names its next key.
 func changeLeaf(l *wiretest.Log, heir ed25519.PublicKey) []byte {
+	return changeLeafBy("aggregator", l, heir) // of a station's log it does not count who
+}
+
+// changeLeafBy is the leaf that this kind of source wrote.
+func changeLeafBy(kind string, l *wiretest.Log, heir ed25519.PublicKey) []byte {
 	return fmt.Appendf(nil, `{"id":"0198a1b2-0000-7000-8000-000000000001","event_type":"log.key","class":"security","severity":"low",`+
-		`"timestamp":"2026-01-02T03:04:05Z","collected_at":"2026-01-02T03:04:05Z","station":"hamburg/body/line3/st07",`+
-		`"event_data":{"origin":"%s","publicKey":"%s"},"salt":"AAAAAAAAAAAAAAAAAAAAAA=="}`, l.Origin, b64(heir))
+		`"timestamp":"2026-01-02T03:04:05Z","collected_at":"2026-01-02T03:04:05Z","station":"hamburg/body/line3/st07","source":{"kind":"%s"},`+
+		`"event_data":{"origin":"%s","publicKey":"%s"},"salt":"AAAAAAAAAAAAAAAAAAAAAA=="}`, kind, l.Origin, b64(heir))
 }
 
 // keyChange returns segments in which the old key hands over to the new one.

@@ -3,8 +3,10 @@ package bundle
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/linewatch/linewatch/shared/evidence"
@@ -18,9 +20,14 @@ type file struct {
 	summary   []byte // as it came
 	sum       *summarizer
 	cosigners []evidence.CosignerKey
-	used      map[string]bool     // cosigners and keys that made a line
+	used      map[usedKey]bool    // cosigners and keys that made a line
 	claims    map[string]*claimed // by origin
+	keys      int                 // of all logs together
+	changes   int                 // likewise
 }
+
+// usedKey is the hash of a line's name and keys: many of them are remembered.
+type usedKey [sha256.Size]byte
 
 // claimed is what a bundle says of the keys of one log, and what its leaves say.
 type claimed struct {
@@ -30,7 +37,7 @@ type claimed struct {
 }
 
 func newFile(name string) *file {
-	return &file{name: name, sum: newSummarizer(), used: map[string]bool{}, claims: map[string]*claimed{}}
+	return &file{name: name, sum: newSummarizer(), used: map[usedKey]bool{}, claims: map[string]*claimed{}}
 }
 
 func (f *file) claim(origin string) *claimed {
@@ -42,6 +49,17 @@ func (f *file) claim(origin string) *claimed {
 		}
 	}
 	return c
+}
+
+// change remembers a leaf log.key.
+func (f *file) change(origin string, size uint64, key ed25519.PublicKey) {
+	c := f.claim(origin)
+	if _, have := c.changes[size]; have || len(c.changes) < maxLogKeys && f.changes < maxKeys {
+		if !have {
+			f.changes++
+		}
+		c.changes[size] = key
+	}
 }
 
 func (f *file) proof(kind string, c evidence.Checkpoint, p evidence.Proof) {
@@ -70,8 +88,8 @@ func (f *file) account(s signatures) error {
 	return nil
 }
 
-func usedName(name string, keys ...ed25519.PublicKey) string {
-	return name + "\n" + string(bytes.Join([][]byte{keys[0], keys[len(keys)-1]}, nil))
+func usedName(name string, log, by ed25519.PublicKey) usedKey {
+	return sha256.Sum256(slices.Concat([]byte(name+"\n"), log, by))
 }
 
 // key remembers a key that the bundle brings.
@@ -82,7 +100,7 @@ func (v *Verifier) key(name string, words []string) {
 		_, err = evidence.ParseOrigin(words[0])
 	}
 	if err == nil {
-		if l = v.log(words[0]); l == nil || len(l.brought) >= maxLogKeys {
+		if l = v.log(words[0]); l == nil || len(l.brought) >= maxLogKeys || v.file.keys >= maxKeys {
 			err = errTooMuch
 		}
 	}
@@ -91,6 +109,7 @@ func (v *Verifier) key(name string, words []string) {
 		return
 	}
 	l.brought = append(l.brought, k)
+	v.file.keys++
 	c := v.file.claim(words[0])
 	c.keys = append(c.keys, k)
 	v.file.sum.key(words[0], k)
@@ -99,7 +118,7 @@ func (v *Verifier) key(name string, words []string) {
 
 // cosigner remembers whose lines the notes of the bundle carry.
 func (v *Verifier) cosigner(name string, words []string) {
-	key, err := parseKey(words[1])
+	key, err := evidence.ParseKey(words[1])
 	if err == nil && len(v.file.cosigners) >= maxCosigners {
 		err = errTooMuch
 	}
@@ -121,12 +140,12 @@ func (v *Verifier) settleClaims() {
 	bad := func(origin string, err error) {
 		v.found(Finding{Verdict: Bad, Name: v.file.name, Origin: origin, Err: err})
 	}
-	for origin, c := range v.file.claims {
-		if err := v.file.settleKeys(origin, c); err != nil {
+	for _, origin := range slices.Sorted(maps.Keys(v.file.claims)) {
+		if err := v.file.settleKeys(origin, v.file.claims[origin]); err != nil {
 			bad(origin, err)
 		}
 	}
-	seen := map[string]bool{}
+	seen := map[usedKey]bool{}
 	for _, k := range v.file.cosigners {
 		id := usedName(k.Name, nil, k.Key)
 		if !v.file.used[id] || seen[id] {

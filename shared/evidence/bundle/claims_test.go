@@ -133,7 +133,7 @@ func TestTwoSignedHistoriesOfOneLogAreFoundWithinOneRun(t *testing.T) {
 func TestOneWitnessCannotCountAsTwo(t *testing.T) {
 	w1, w2 := b64(public("w1")), b64(public("w2"))
 	for _, text := range []string{
-		"witness a " + w1 + "\nwitness b " + w1, "witness a " + w1 + "\nwitness a " + w2, "witness a " + w1 + "\nquorum 2", "quorum 1",
+		"witness a " + w1 + "\nwitness b " + w1, "witness a " + w1 + "\nwitness a " + w1, "witness a " + w1 + "\nwitness a " + w2 + "\nquorum 2", "witness a " + w1 + "\nquorum 2", "quorum 1",
 		"quorum 0", "quorum x", "quorum 1\nquorum 1\nwitness a " + w1, "ledger A/B " + w1, "ledger hamburg nokey",
 	} {
 		_, err := bundle.ParseTrust(strings.NewReader(text))

@@ -2,8 +2,9 @@ package bundle
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
-	"encoding/base64"
+	"slices"
 
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
@@ -21,31 +22,59 @@ func speaks(leaf []byte) bool {
 	return bytes.Contains(leaf, []byte(`"`+event.TypeLogKey+`"`)) || bytes.Contains(leaf, []byte(`"`+event.TypeLogRegistered+`"`))
 }
 
-// learn obeys a leaf about keys: log.registered in an aggregator's own log gives a
-// log its first key; log.key in the log itself its next one, for the sizes behind
-// that leaf. Only what is anchored anchors; the rest is a claim of the bundle, to
-// be compared with its key lines.
-func (v *Verifier) learn(verdict Verdict, origin string, index uint64, leaf []byte) {
+// statement is what a leaf says of the keys of a log: the first one, by
+// log.registered in an aggregator's own log, or the next one, by log.key in the log
+// itself.
+type statement struct {
+	registers bool
+	origin    string // whose key it is
+	key       ed25519.PublicKey
+}
+
+// stated reads a leaf about keys in the log with this origin; ok is false for any
+// other leaf.
+func stated(origin string, leaf []byte) (s statement, ok bool) {
 	if !speaks(leaf) {
-		return
+		return s, false
 	}
 	e, _, err := event.Parse(leaf)
 	if err != nil {
-		return
+		return s, false
 	}
 	d, key, ok := parseKeyData(e)
 	o, err := evidence.ParseOrigin(origin)
 	if !ok || err != nil {
+		return s, false
+	}
+	// What programs hand in over HTTP is in the ledger too, and says nothing of keys.
+	_, own := o.Aggregator()
+	if own && (e.Source == nil || e.Source.Kind != "aggregator") {
+		return s, false
+	}
+	switch {
+	case e.Type == event.TypeLogRegistered && own:
+		return statement{true, d.Origin, key}, true
+	case e.Type == event.TypeLogKey && d.Origin == origin:
+		return statement{false, origin, key}, true
+	}
+	return s, false
+}
+
+// learn obeys a leaf about keys. Only what is anchored anchors; the rest is a claim
+// of the bundle, to be compared with its key lines.
+func (v *Verifier) learn(verdict Verdict, origin string, index uint64, leaf []byte) {
+	if s, ok := stated(origin, leaf); ok {
+		v.obey(verdict, origin, index, s)
+	}
+}
+
+// obey takes what the leaf at this index of the log with this origin says.
+func (v *Verifier) obey(verdict Verdict, origin string, index uint64, s statement) {
+	if s.registers {
+		v.registered(verdict, origin, s.origin, s.key)
 		return
 	}
-	_, own := o.Aggregator()
-	switch {
-	// What programs hand in over HTTP is in the ledger too, and says nothing of keys.
-	case e.Type == event.TypeLogRegistered && own && e.Source != nil && e.Source.Kind == "aggregator":
-		v.registered(verdict, origin, d.Origin, key)
-	case e.Type == event.TypeLogKey && d.Origin == origin:
-		v.changedKey(verdict, origin, index+1, key)
-	}
+	v.changedKey(verdict, origin, index+1, s.key)
 }
 
 // registered takes the first key of a log from the ledger. The first registration
@@ -61,32 +90,37 @@ func (v *Verifier) registered(verdict Verdict, ledger, origin string, key ed2551
 		return
 	}
 	l.ledger, l.byLedger = []evidence.KeyRange{{Key: key}}, ledger
+	if l.changed > 0 {
+		l.ledger = closed(l.ledger, l.changed) // the log said so before the ledger did
+	}
 	clear(v.notes)
 }
 
 // changedKey gives a log its next key: sizes up to this one belong to the keys so
-// far, larger ones to the new key.
+// far, larger ones to the new key, whatever the order in which changes are shown.
 func (v *Verifier) changedKey(verdict Verdict, origin string, size uint64, key ed25519.PublicKey) {
 	if v.file != nil {
-		if c := v.file.claim(origin); len(c.changes) < maxLogKeys {
-			c.changes[size] = key
-		}
+		v.file.change(origin, size, key)
 	}
 	l := v.log(origin)
 	if verdict != Anchored || l == nil || len(l.vouched) >= maxLogKeys {
 		return
 	}
 	v.named(origin, size, key)
-	for _, k := range l.vouched {
-		if k.After == size && k.Key.Equal(key) {
-			return // known already
-		}
+	at, known := slices.BinarySearchFunc(l.vouched, size, func(k evidence.KeyRange, size uint64) int { return cmp.Compare(k.After, size) })
+	if known {
+		return
 	}
 	l.ledger = closed(l.ledger, size)
-	l.vouched = append(closed(l.vouched, size), evidence.KeyRange{Key: key, After: size})
-	if l.changed == 0 || size < l.changed {
-		l.changed = size
+	next := evidence.KeyRange{Key: key, After: size}
+	if at > 0 {
+		l.vouched[at-1].Last = size
 	}
+	if at < len(l.vouched) {
+		next.Last = l.vouched[at].After
+	}
+	l.vouched = slices.Insert(l.vouched, at, next)
+	l.changed = l.vouched[0].After
 	clear(v.notes)
 }
 
@@ -99,6 +133,6 @@ func parseKeyData(e *event.Event) (keyData, ed25519.PublicKey, bool) {
 	if _, err := evidence.ParseOrigin(d.Origin); err != nil {
 		return d, nil, false
 	}
-	key, err := base64.StdEncoding.Strict().DecodeString(d.PublicKey)
-	return d, key, err == nil && len(key) == ed25519.PublicKeySize
+	key, err := evidence.ParseKey(d.PublicKey)
+	return d, key, err == nil
 }

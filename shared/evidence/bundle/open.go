@@ -21,7 +21,8 @@ type opened struct {
 }
 
 // ErrTwoHistories says that two signed checkpoints of one log and size have
-// different roots: whoever signed them keeps two histories.
+// different roots, both by one key or both anchored: whoever signed them keeps two
+// histories. (What anybody signs under the name of a log is no second history of it.)
 var ErrTwoHistories = errors.New("two histories: this log has two signed checkpoints of one size with different roots")
 
 // errLine says that a bundle carries a signature that nobody can check with it.
@@ -73,7 +74,7 @@ func (v *Verifier) openNew(note []byte, origin string) opened {
 		out.err = v.file.account(s)
 	}
 	if out.err == nil && s.known() {
-		out.err = v.oneHistory(s.c)
+		out.err = v.oneHistory(s, out.verdict)
 	}
 	return out
 }
@@ -113,28 +114,45 @@ func (v *Verifier) anchor(o evidence.Origin, l *logState, s signatures) opened {
 	return out
 }
 
-// witnessed says whether enough of the trusted witnesses cosigned.
+// witnessed says whether enough of the trusted witnesses cosigned. One with two
+// keys is one.
 func (v *Verifier) witnessed(s signatures) bool {
-	n := 0
+	names := map[string]bool{}
 	for _, w := range v.trust.Witnesses {
 		if _, ok := s.cosigned(w); ok {
-			n++
+			names[w.Name] = true
 		}
 	}
-	return n >= v.trust.Quorum
+	return len(names) >= v.trust.Quorum
 }
 
-// oneHistory remembers the root of a signed head and refuses another one.
-func (v *Verifier) oneHistory(c evidence.Checkpoint) error {
-	h := head{c.Origin, c.Size}
-	root, seen := v.heads[h]
-	if seen && root != c.Root {
-		return fmt.Errorf("%w: size %d of %s has the roots %s and %s", ErrTwoHistories, c.Size, c.Origin, root, c.Root)
+// oneHistory remembers the root of a head for each key that signed it, and for the
+// trust file if it is anchored, and refuses another one.
+func (v *Verifier) oneHistory(s signatures, verdict Verdict) error {
+	var heads []head
+	for _, line := range s.lines {
+		if line.State == evidence.LineGood {
+			heads = append(heads, headOf(s.c, slices.Concat(line.Log, line.By.Key)))
+		}
 	}
-	if !seen && len(v.heads) < maxHeads {
-		v.heads[h] = c.Root
+	if verdict == Anchored {
+		heads = append(heads, headOf(s.c, nil))
+	}
+	for _, h := range heads {
+		root, seen := v.heads[h]
+		if seen && root != s.c.Root {
+			return fmt.Errorf("%w: size %d of %s has the roots %s and %s", ErrTwoHistories, s.c.Size, s.c.Origin, root, s.c.Root)
+		}
+		if !seen && len(v.heads) < maxHeads {
+			v.heads[h] = s.c.Root
+		}
 	}
 	return nil
+}
+
+func headOf(c evidence.Checkpoint, by []byte) head {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%d\n%x", c.Origin, c.Size, by))
+	return head(sum[:16])
 }
 
 // signatures are the judged lines of one note.

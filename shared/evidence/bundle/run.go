@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/linewatch/linewatch/shared/evidence"
@@ -101,7 +100,7 @@ func parseItem(line []byte) (Item, error) {
 		return Item{Leaf: text}, nil
 	case markBytes:
 		leaf, err := base64.StdEncoding.Strict().DecodeString(string(text))
-		if err != nil || bytes.ContainsRune(text, '\r') || len(leaf) == 0 || len(leaf) > evidence.MaxLeaf || plain(leaf) {
+		if err != nil || bytes.ContainsAny(text, "\r\n") || len(leaf) == 0 || len(leaf) > evidence.MaxLeaf || plain(leaf) {
 			return Item{}, fmt.Errorf("%w: base64 of a leaf", errEntry)
 		}
 		return Item{Leaf: leaf}, nil
@@ -161,22 +160,4 @@ func parseRange(body []byte) (origin string, r evidence.Range, err error) {
 func decimal(text string) (uint64, bool) {
 	n, err := strconv.ParseUint(text, 10, 63)
 	return n, err == nil && strconv.FormatUint(n, 10) == text
-}
-
-// Printable writes what a terminal would obey (escape sequences, line ends, marks
-// that turn the direction of text) as \u escapes: what stands in evidence is
-// foreign text.
-func Printable(text string) string {
-	var b strings.Builder
-	for _, c := range text {
-		switch {
-		case unicode.IsPrint(c):
-			b.WriteRune(c)
-		case c > 0xffff:
-			fmt.Fprintf(&b, `\U%08x`, c)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, c)
-		}
-	}
-	return b.String()
 }

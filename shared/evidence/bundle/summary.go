@@ -135,13 +135,14 @@ func (s *summarizer) note(c evidence.Checkpoint, note []byte) {
 		return
 	}
 	for _, line := range lines {
-		t := l.times[line.Name]
+		name := clipLong(line.Name) // the whole one, and the note around it, is not kept
+		t := l.times[name]
 		if t == nil {
 			if len(l.times) >= maxSumSigner {
 				continue
 			}
 			t = &sumTimes{first: line.At, last: line.At}
-			l.times[line.Name] = t
+			l.times[name] = t
 		}
 		t.extend(line.At)
 	}
@@ -226,6 +227,7 @@ func (s *summarizer) countStation(e *event.Event) {
 	name := e.Station
 	c := s.stations[name]
 	if c == nil {
+		name = strings.Clone(name) // the leaf around it is not kept
 		if len(s.stations) >= maxSumNames {
 			name = "(others)"
 		}
@@ -243,6 +245,9 @@ func (s *summarizer) countStation(e *event.Event) {
 func (s *summarizer) countType(typ string) {
 	if _, ok := s.types[typ]; !ok && len(s.types) >= maxSumNames {
 		typ = "(others)"
+	}
+	if _, ok := s.types[typ]; !ok {
+		typ = strings.Clone(typ) // the leaf around it is not kept
 	}
 	s.types[typ]++
 }
@@ -299,7 +304,7 @@ func (l *sumLog) text(b *strings.Builder) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.times)) {
 		t := l.times[name]
-		fmt.Fprintf(b, "  cosigned by %s, %s to %s\n", Printable(clipLong(name)), stamp(t.first), stamp(t.last))
+		fmt.Fprintf(b, "  cosigned by %s, %s to %s\n", Printable(name), stamp(t.first), stamp(t.last))
 	}
 }
 

@@ -7,8 +7,10 @@ import (
 	"flag"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,6 +32,17 @@ type vector struct {
 
 // eventBundle is the bundle of one event whose ledger these witnesses cosigned.
 func eventBundle(t *testing.T, by ...string) (data []byte, pins map[string]string) {
+	t.Helper()
+	return eventBundleOf(t, at, by...)
+}
+
+func eventBundleAt(t *testing.T, at time.Time) []byte {
+	t.Helper()
+	data, _ := eventBundleOf(t, at)
+	return data
+}
+
+func eventBundleOf(t *testing.T, at time.Time, by ...string) (data []byte, pins map[string]string) {
 	t.Helper()
 	a, l, _ := station(t)
 	agg, ledger := ledgerOf(t, "ledger", l.Origin, a.Public())
@@ -184,6 +197,94 @@ func ledgers(t *testing.T, pin string, add func(name string, data []byte, trust 
 	add("a registration that programs may read differently says nothing", registered(t, always, one, twice), pin, bundle.NotAnchored)
 }
 
+// spellings are the vectors of bundles that are written otherwise, or claim more
+// than they show.
+func spellings(t *testing.T, good []byte, pins map[string]string, add func(name string, data []byte, trust string, verdict bundle.Verdict)) {
+	t.Helper()
+	k := strings.Fields(pins["station"])[2]
+	w2 := "cosigner w2 " + b64(public("w2")) + "\n"
+	origin := regexpOrigin(string(good))
+	proof := regexp.MustCompile("\nproof ([0-9]+)\nc2sp").FindSubmatch(good)
+	require.NotNil(t, proof)
+	length, err := strconv.Atoi(string(proof[1]))
+	require.NoError(t, err)
+	marked := strings.Replace(string(proof[0]), "\nc2sp", "\n\uFEFFc2sp", 1)
+	for name, change := range map[string][2]string{
+		"a key has a carriage return in it":                  {" " + k, " " + k[:9] + "\r" + k[9:]},
+		"a line begins with a byte order mark":               {"\nkey " + origin, "\n\uFEFFkey " + origin},
+		"the proof begins with a byte order mark":            {string(proof[0]), strings.Replace(marked, string(proof[1]), strconv.Itoa(length+3), 1)},
+		"a second summary":                                   {"\nkey " + origin, "\nsummary 2\nhi\nkey " + origin},
+		"a cosigner is named that confirmed nothing":         {w2, w2 + "cosigner w3 " + b64(public("w3")) + "\n"},
+		"a cosigner is named twice":                          {w2, w2 + w2},
+		"a signature line is by nobody that is named":        {w2, ""},
+		"a key of a log whose name is none":                  {w2, w2 + "key linewatch/a/b " + k + " 0 0\n"},
+		"a key's sizes are no range":                         {" " + k + " 0 0\n", " " + k + " 5 4\n"},
+		"a key is too short":                                 {w2, w2 + "key " + origin + " QUI= 0 0\n"},
+		"an entry of an unknown kind":                        {w2, w2 + "note 2\nhi\n"},
+		"a length with a sign":                               {"\nproof ", "\nproof +"},
+		"an entry beyond the largest":                        {"\nproof ", "\nproof 6291465\n" + strings.Repeat(" ", 9) + "\nproof "},
+		"two blanks between words":                           {"\nkey " + origin, "\nkey  " + origin},
+		"the first line has a carriage return":               {bundle.Header + "\n", bundle.Header + "\r\n"},
+		"a cosigner's name is longer than a line may be":     {w2, w2 + "cosigner " + strings.Repeat("x", 1000) + " " + k + "\n"},
+		"a line that no proof may have stands behind a note": {"\nend sha256:", "\nx\nend sha256:"},
+	} {
+		bad := bytes.Replace(good, []byte(change[0]), []byte(change[1]), 1)
+		require.NotEqual(t, string(good), string(bad), name)
+		add(name, rehashed(bad), pins["station"], bundle.Bad)
+	}
+	at := bytes.Index(good, []byte("\ncosigner "))
+	add("the summary is missing", rehashed(append([]byte(bundle.Header), good[at:]...)), pins["station"], bundle.Bad)
+	print := "station " + strings.Fields(pins["station"])[1] + " " + evidence.Fingerprint(wiretest.NewAgent(t, "st07", "", nil).Public()) + "\n"
+	add("the station's fingerprint is pinned", good, print, bundle.Anchored)
+	add("the trust file has a byte order mark and carriage returns", good, "\uFEFF"+strings.ReplaceAll(print, "\n", "\r\n"), bundle.Anchored)
+}
+
+// heirs are the vectors of keys that another one followed: of a ledger, of a
+// witness, of a log.
+func heirs(t *testing.T, pin string, add func(name string, data []byte, trust string, verdict bundle.Verdict)) {
+	t.Helper()
+	a, l, _ := station(t)
+	agg, ledger := ledgerOf(t, "ledger", l.Origin, a.Public())
+	always := func(uint64) ed25519.PrivateKey { return agg.Key }
+	said := registration("aggregator", l.Origin, a.Public())
+	posted := changeLeafBy("api", ledger, public("intruder"))
+	add("what a program handed in changes no key of the ledger", registered(t, always, []evidence.KeyRange{{Key: agg.Public()}}, posted, said), pin, bundle.Anchored)
+
+	two, _ := eventBundle(t, "w1", "w2")
+	w := func(name, key, until string) string { return "witness " + name + " " + b64(public(key)) + until + "\n" }
+	const late, early = " until 2026-01-02T03:04:05Z", " until 2026-01-02T03:04:04Z"
+	add("the witness confirmed with the key that it had before", two, pin+w("w1", "w1", late)+w("w1", "w1's heir", ""), bundle.Anchored)
+	add("the witness confirmed with a key whose time was over", two, pin+w("w1", "w1", early)+w("w1", "w1's heir", ""), bundle.NotAnchored)
+	add("the witness confirmed with its newer key", two, pin+w("w1", "w1's father", early)+w("w1", "w1", ""), bundle.Anchored)
+	add("a witness with two keys is one of two", two, pin+w("w1", "w1", "")+w("w1", "w1's heir", "")+w("w3", "w3", ""), bundle.NotAnchored)
+	c := "cosigner agg-1 "
+	add("the cosigner confirmed with the key that it had before", two, c+b64(public("agg-1"))+late+"\n"+c+b64(public("agg-1's heir"))+"\n", bundle.Anchored)
+
+	farAway := eventBundleAt(t, time.Unix(1<<63-1, 0))
+	add("the cosigner states the last second that a line can state", farAway, c+b64(public("agg-1"))+late+"\n", bundle.NotAnchored)
+
+	first, event, origin := changedBefore(t)
+	_, ledger = ledgerOf(t, "ledger", origin, a.Public())
+	ledger.Origin = strings.Replace(ledger.Origin, "00ff", "11ff", 1)
+	late2 := build(t, func(b *bundle.Writer) {
+		require.NoError(t, b.Cosigner(cosigner("agg-1")))
+		require.NoError(t, b.Key(ledger.Origin, evidence.KeyRange{Key: agg.Public()}))
+		for _, p := range []evidence.Proof{first, proofAt(t, ledger, agg.Key, 0)} {
+			require.NoError(t, b.Basis(p))
+		}
+		require.NoError(t, b.Proof(event))
+	})
+	add("a registration shown behind the change of the key does not bring the old one back", late2, pin+c+b64(public("agg-1"))+"\n", bundle.Bad)
+}
+
+// changedBefore is a cosigned proof that a log changed its key, and the proof of a
+// later event by the key that it had before.
+func changedBefore(t *testing.T) (change, event evidence.Proof, origin string) {
+	t.Helper()
+	_, change, _, event, origin = manyTurns(t, "")
+	return change, event, origin
+}
+
 func vectors(t *testing.T) (list []vector) {
 	two, pins := eventBundle(t, "w1", "w2")
 	none, _ := eventBundle(t)
@@ -211,6 +312,8 @@ func vectors(t *testing.T) (list []vector) {
 	for name, change := range map[string][2]string{"the event": {"\nextra eyJpZCI6", "\nextra eyJpZCE6"}, "the hash of the file": {"end sha256:", "end sha256:0"}, "a length": {"proof ", "proof 0"}} {
 		add(name+" was changed", bytes.Replace(two, []byte(change[0]), []byte(change[1]), -1), pins["station"], bundle.Bad)
 	}
+	spellings(t, two, pins, add)
+	heirs(t, pins["ledger"], add)
 	oddly := rehashed(regexp.MustCompile(`(?m)^(key \S+ \S+) (\d+)`).ReplaceAll(two, []byte("$1 0$2")))
 	add("a number of a key is spelt otherwise", oddly, pins["station"], bundle.Bad)
 	add("it was cut off", two[:len(two)-77], pins["station"], bundle.Bad)

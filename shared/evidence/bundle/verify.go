@@ -43,7 +43,7 @@ type Summary struct {
 	Anchored    uint64 `json:"anchored"`
 	NotAnchored uint64 `json:"not_anchored"`
 	Withheld    uint64 `json:"withheld"` // leaves of which only the hash is there
-	Lost        uint64 `json:"lost"`     // leaves in holes that the logs declare
+	Lost        uint64 `json:"lost"`     // leaves in holes; that the station lost them, only an audit.gap says
 	Bad         uint64 `json:"bad"`      // proofs, segments, checkpoints that do not hold
 	Logs        int    `json:"logs"`
 }
@@ -63,8 +63,9 @@ func (s Summary) Verdict() Verdict {
 const (
 	maxLogs      = 10_000
 	maxLogKeys   = 64
+	maxKeys      = 50_000 // of all logs of one bundle
 	maxNotes     = 4096
-	maxHeads     = 100_000
+	maxHeads     = 100_000 // signatures of heads
 	maxCosigners = 1000
 	maxBad       = 1000 // parts of one bundle that do not hold, until it is given up
 )
@@ -77,10 +78,11 @@ type Verifier struct {
 	report  func(Finding)
 	summary Summary
 	logs    map[string]*logState
-	notes   map[[32]byte]opened // checkpoints already verified
-	heads   map[head]evidence.Hash
-	heirs   map[heir]string // by which anchored leaf a station's key was named
-	file    *file           // the bundle that is being read, nil for a proof alone
+	notes   map[[32]byte]opened    // checkpoints already verified
+	heads   map[head]evidence.Hash // roots
+	waiting int                    // leaves about keys that no checkpoint covers yet
+	heirs   map[heir]string        // by which anchored leaf a station's key was named
+	file    *file                  // the bundle that is being read, nil for a proof alone
 }
 
 // logState is what is known of one log.
@@ -93,11 +95,9 @@ type logState struct {
 	walk     *walk               // of its runs and segments
 }
 
-// head is a size of a log: two roots for one head are two histories.
-type head struct {
-	origin string
-	size   uint64
-}
+// head is the hash of a log, a size of it, and who says so (a key, or the trust
+// file): two roots for one head are two histories.
+type head [16]byte
 
 // NewVerifier returns a verifier that calls report for each finding.
 func NewVerifier(trust Trust, report func(Finding)) *Verifier {
@@ -204,6 +204,7 @@ func (v *Verifier) begin(name string) {
 	for _, l := range v.logs {
 		l.brought, l.walk = nil, nil
 	}
+	v.waiting = 0
 	clear(v.notes)
 }
 

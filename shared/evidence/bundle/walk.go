@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/linewatch/linewatch/shared/evidence"
 	"github.com/linewatch/linewatch/shared/wire"
@@ -19,16 +20,18 @@ type walk struct {
 	hidden   uint64   // withheld leaves after the newest checkpoint
 	gone     uint64   // lost leaves after the newest checkpoint
 	speaking []spoken // leaves about keys after the newest checkpoint
-	name     string   // where the newest part was
-	hint     string   // of the newest checkpoint that is not anchored
-	bad      bool     // nothing after a bad part can be judged
+	waiting  *int     // such leaves of all logs
+	origin   string
+	name     string // where the newest part was
+	hint     string // of the newest checkpoint that is not anchored
+	bad      bool   // nothing after a bad part can be judged
 	finished bool
 }
 
-// spoken is a leaf that says something of keys.
+// spoken is what a leaf says of keys.
 type spoken struct {
 	index uint64
-	leaf  []byte
+	statement
 }
 
 var (
@@ -69,7 +72,7 @@ func (v *Verifier) walked(origin string, err error) (*logState, error) {
 		return nil, errTooMuch
 	}
 	if l.walk == nil {
-		l.walk = &walk{}
+		l.walk = &walk{waiting: &v.waiting, origin: strings.Clone(origin)}
 	}
 	return l, nil
 }
@@ -94,7 +97,9 @@ func (v *Verifier) run(name string, body []byte) {
 			return w.tree.Append(it.Hash)
 		}
 		v.file.sum.leaf(origin, w.tree.End, it.Leaf)
-		w.remember(it.Leaf)
+		if err := w.remember(it.Leaf); err != nil {
+			return err
+		}
 		w.pending++
 		return w.tree.Append(evidence.LeafHash(it.Leaf))
 	})
@@ -156,17 +161,29 @@ func (v *Verifier) segment(name string, body []byte) {
 	v.settle(f, l, []byte(s.Checkpoint))
 }
 
-// MaxPacked is the largest number of leaves of a packed segment: a few bytes can
-// unpack to a million leaves of one byte, and each costs a hash.
-const MaxPacked = 32_768
+// A packed segment has at most [MaxPacked] leaves, and beyond the first freePacked
+// no more than one for each packedBytes bytes of its frame.
+const (
+	MaxPacked   = 32_768
+	freePacked  = 256
+	packedBytes = 8
+)
+
+// Packable says whether a segment of so many leaves may stand in a bundle packed. A
+// few bytes can unpack to many leaves of one byte, and each costs a hash; a leaf
+// with its random salt never packs to fewer bytes than that.
+func Packable(count uint64, frame []byte) bool {
+	return count <= MaxPacked && count <= freePacked+uint64(len(frame))/packedBytes
+}
 
 // unpack reads a segment, after a look at how many leaves it promises.
 func unpack(body []byte) (*wire.Segment, error) {
 	var h wire.Header
 	if len(body) >= 4 {
-		if n := binary.BigEndian.Uint32(body); uint64(n) <= uint64(len(body)-4) && json.Unmarshal(body[4:4+n], &h) == nil &&
-			h.Kind != wire.KindHole && h.Count > MaxPacked {
-			return nil, fmt.Errorf("%w: a packed segment of %d leaves, at most %d", errEntry, h.Count, MaxPacked)
+		n := uint64(binary.BigEndian.Uint32(body))
+		if n <= min(uint64(len(body)-4), wire.MaxHeader) && json.Unmarshal(body[4:4+n], &h) == nil &&
+			h.Kind != wire.KindHole && !Packable(h.Count, body[4+n:]) {
+			return nil, fmt.Errorf("%w: a packed segment of %d leaves in %d bytes", errEntry, h.Count, len(body))
 		}
 	}
 	return wire.NewReader(bytes.NewReader(body)).Next()
@@ -211,7 +228,9 @@ func (w *walk) extend(s *wire.Segment) error {
 		return w.tree.Join(hole)
 	}
 	for _, leaf := range s.Leaves {
-		w.remember(leaf)
+		if err := w.remember(leaf); err != nil {
+			return err
+		}
 		w.pending++
 		if err := w.tree.Append(evidence.LeafHash(leaf)); err != nil {
 			return err
@@ -220,14 +239,21 @@ func (w *walk) extend(s *wire.Segment) error {
 	return nil
 }
 
-// maxSpeaking bounds the leaves about keys that wait for a checkpoint.
+// maxSpeaking bounds the leaves about keys that wait for a checkpoint, of all logs.
 const maxSpeaking = 10_000
 
-// remember keeps a leaf that says something of keys until a checkpoint covers it.
-func (w *walk) remember(leaf []byte) {
-	if speaks(leaf) && len(w.speaking) < maxSpeaking {
-		w.speaking = append(w.speaking, spoken{w.tree.End, bytes.Clone(leaf)})
+// remember keeps what a leaf says of keys until a checkpoint covers it.
+func (w *walk) remember(leaf []byte) error {
+	s, ok := stated(w.origin, leaf)
+	if !ok {
+		return nil
 	}
+	if *w.waiting >= maxSpeaking {
+		return fmt.Errorf("%w: more than %d leaves about keys without a checkpoint", errTooMuch, maxSpeaking)
+	}
+	*w.waiting++
+	w.speaking = append(w.speaking, spoken{w.tree.End, s})
+	return nil
 }
 
 // settle checks a checkpoint against the tree as it stands. When it is anchored,
@@ -263,8 +289,9 @@ func (v *Verifier) settle(f Finding, l *logState, note []byte) {
 		w.pending = 0
 	}
 	for _, s := range w.speaking {
-		v.learn(o.verdict, f.Origin, s.index, s.leaf)
+		v.obey(o.verdict, f.Origin, s.index, s.statement)
 	}
+	v.waiting -= len(w.speaking)
 	w.speaking = nil
 }
 

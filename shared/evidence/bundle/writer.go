@@ -145,10 +145,10 @@ func (b *Writer) Run(origin string, first uint64, items []Item) error {
 }
 
 // Segment writes one segment packed, as it came; the segments of a log follow one
-// another. One of more than [MaxPacked] leaves is written as a [Writer.Run].
+// another. One that is not [Packable] is written as a [Writer.Run].
 func (b *Writer) Segment(h wire.Header, frame []byte) error {
-	if h.Kind != wire.KindHole && h.Count > MaxPacked {
-		return fmt.Errorf("write segment: %d leaves, at most %d may be packed", h.Count, MaxPacked)
+	if h.Kind != wire.KindHole && !Packable(h.Count, frame) {
+		return fmt.Errorf("write segment: %d leaves in %d bytes may not be packed", h.Count, len(frame))
 	}
 	body, err := wire.AppendFrame(nil, h, frame)
 	if err != nil {

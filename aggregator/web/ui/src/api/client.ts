@@ -63,9 +63,9 @@ export const api = {
   opened: (event: string, signal?: AbortSignal) => json<EventDetail>(`/events/${id(event)}?open=true`, signal).then(readEvent),
   around: (event: string, signal?: AbortSignal) =>
     json<{ events: StoredEvent[] | null }>(`/events/${id(event)}/around?before=25&after=25`, signal).then(readPage),
-  async proof(event: string, log: string, index: number, signal?: AbortSignal): Promise<string> {
+  async proof(event: string, log: string, index: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     const response = await request(`/events/${id(event)}/proof` + search({ log, index }), { signal })
-    return await response.text()
+    return new Uint8Array(await response.arrayBuffer()) // as text it could lose what is no text
   },
   /** Everything that an auditor needs but the trust, as linewatch-verify reads it. */
   async bundle(event: string, log: string, index: number, signal?: AbortSignal): Promise<Blob> {

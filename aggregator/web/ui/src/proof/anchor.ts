@@ -2,12 +2,12 @@
 // leaves say of the keys of logs. As open.go and learn.go of shared/evidence/bundle;
 // both pass the vectors in its testdata.
 
-import { fromBase64, toHex, type Bytes } from './bytes'
+import { fromBase64, textOf, toHex, type Bytes } from './bytes'
 import type { Crypto } from './crypto'
 import { cosignedAt, signedBy, type Checkpoint, type Note } from './note'
 import { profileFault } from './profile'
 import type { Reason } from './reasons'
-import { LEDGER, STATION, type KeyRange, type Trust } from './trust'
+import { isOrigin, LEDGER, STATION, type KeyRange, type Trust } from './trust'
 
 /** A parsed note with its checkpoint; nothing of it is verified yet. */
 export interface Signed { note: Note; checkpoint: Checkpoint }
@@ -19,13 +19,13 @@ export class Known {
   /** By log.key of the log itself. */
   readonly vouched = new Map<string, KeyRange[]>()
   /** Size of the first such change. */
-  readonly changed = new Map<string, number>()
+  readonly changed = new Map<string, bigint>()
 }
 
 /** by: STATION, LEDGER, the name of a cosigner, or '' for nobody; problem: why it does not hold. */
 export interface Anchor { by: string; problem: Reason | '' }
 
-export const covers = (k: KeyRange, size: bigint): boolean => size > BigInt(k.after) && (k.last === 0 || size <= BigInt(k.last))
+export const covers = (k: KeyRange, size: bigint): boolean => size > k.after && (k.last === 0n || size <= k.last)
 
 /** What the signatures of these keys say: a good one in its range counts, a forged one spoils all. */
 export async function judge(c: Crypto, s: Signed, keys: readonly KeyRange[]): Promise<'good' | 'forged' | 'range' | 'none'> {
@@ -66,9 +66,15 @@ const instanceOf = (origin: string): string | undefined => /^linewatch\/_aggrega
 export const agentOf = (origin: string): string => origin.split('/').slice(1, -2).join('/')
 
 async function witnessed(c: Crypto, note: Note, trust: Trust): Promise<boolean> {
-  let seen = 0
-  for (const w of trust.witnesses) if (await cosignedAt(c, note, w.name, fromBase64(w.key)!, w.until) !== undefined) seen++
-  return seen >= trust.quorum
+  const names = new Set<string>() // one with two keys is one
+  for (const w of trust.witnesses) if (await cosignedAt(c, note, w.name, fromBase64(w.key)!, w.until) !== undefined) names.add(w.name)
+  return names.size >= trust.quorum
+}
+
+/** The keys that a line under the log's name may be of. */
+export async function keysFor(c: Crypto, origin: string, brought: readonly KeyRange[], trust: Trust, known: Known): Promise<Bytes[]> {
+  const all = [...brought, ...(await sources(c, origin, brought, trust, known)).flatMap(s => s.keys)]
+  return [...new Set(all.map(k => k.key))].map(key => fromBase64(key)!)
 }
 
 interface Source { by: string; keys: KeyRange[]; only?: boolean }
@@ -82,7 +88,7 @@ async function sources(c: Crypto, origin: string, brought: readonly KeyRange[], 
   const upTo = (keys: KeyRange[]): KeyRange[] => until === undefined ? keys : closed(keys, until)
   const instance = instanceOf(origin)
   if (instance !== undefined) {
-    const keys = (trust.ledgers.get(instance) ?? []).map(key => ({ key, after: 0, last: 0 }))
+    const keys = (trust.ledgers.get(instance) ?? []).map(key => ({ key, after: 0n, last: 0n }))
     return [...list, { by: LEDGER, keys: [...upTo(keys), ...vouched] }]
   }
   const pins = trust.stations.get(agentOf(origin)) ?? []
@@ -90,7 +96,7 @@ async function sources(c: Crypto, origin: string, brought: readonly KeyRange[], 
   const keys = pins.flatMap(pin => {
     // What the evidence says of the range of a pinned key can only narrow it.
     const at = brought.findIndex((k, i) => k.key === pin.key || prints[i] === pin.fingerprint)
-    return at >= 0 ? [brought[at]!] : pin.key !== undefined ? [{ key: pin.key, after: 0, last: 0 }] : []
+    return at >= 0 ? [brought[at]!] : pin.key !== undefined ? [{ key: pin.key, after: 0n, last: 0n }] : []
   })
   return [
     ...list,
@@ -100,8 +106,8 @@ async function sources(c: Crypto, origin: string, brought: readonly KeyRange[], 
 }
 
 /** Ends the open ranges at a size. */
-const closed = (keys: readonly KeyRange[], last: number): KeyRange[] =>
-  keys.filter(k => k.after < last).map(k => k.last === 0 || k.last > last ? { ...k, last } : k)
+const closed = (keys: readonly KeyRange[], last: bigint): KeyRange[] =>
+  keys.filter(k => k.after < last).map(k => k.last === 0n || k.last > last ? { ...k, last } : k)
 
 /** What a leaf says of a key: of log.registered the first of a log, of log.key the next one of its own log. */
 export interface KeyLeaf { registers: boolean; origin: string; key: string }
@@ -109,29 +115,33 @@ export interface KeyLeaf { registers: boolean; origin: string; key: string }
 /** Reads a leaf about keys in the log with this origin; undefined for any other. */
 export function keyLeaf(leaf: Bytes, origin: string): KeyLeaf | undefined {
   if (profileFault(leaf)) return undefined
-  const text = new TextDecoder().decode(leaf)
+  const text = textOf(leaf)!
   const e = JSON.parse(text) as { event_type?: unknown; source?: { kind?: unknown } | null; event_data?: Record<string, unknown> | null }
   const { event_type: type, event_data: data } = e
   if ((type !== 'log.registered' && type !== 'log.key') || !text.includes(`"${type}"`) || typeof data !== 'object' || data === null) return undefined
   const { origin: of, publicKey: key } = data
   // Names that other programs might take for these are refused, as in Go.
   if (Object.keys(data).some(name => /^(?:origin|publickey)$/iu.test(name) && name !== 'origin' && name !== 'publicKey')) return undefined
-  if (typeof of !== 'string' || typeof key !== 'string' || fromBase64(key)?.length !== 32) return undefined
+  if (typeof of !== 'string' || !isOrigin(of) || typeof key !== 'string' || fromBase64(key)?.length !== 32) return undefined
   // What programs handed in over HTTP is in the ledger too, and says nothing of keys.
-  if (type === 'log.registered' ? instanceOf(origin) === undefined || e.source?.kind !== 'aggregator' : of !== origin) return undefined
+  const own = instanceOf(origin) !== undefined
+  if (own && e.source?.kind !== 'aggregator') return undefined
+  if (type === 'log.registered' ? !own : of !== origin) return undefined
   return { registers: type === 'log.registered', origin: of, key }
 }
 
-/** Obeys a leaf about keys that is anchored; sizes up to size belong to the keys before it. */
-export function obey(known: Known, leaf: KeyLeaf, size: number): void {
+/** Obeys a leaf about keys that is anchored, in whatever order such leaves come; sizes up to size belong to the keys before it. */
+export function obey(known: Known, leaf: KeyLeaf, size: bigint): void {
   const { origin, key } = leaf
   const registered = known.registered.get(origin), vouched = known.vouched.get(origin) ?? []
   if (leaf.registers) {
-    if (!registered) known.registered.set(origin, [{ key, after: 0, last: 0 }]) // a log is registered once
+    const first = [{ key, after: 0n, last: 0n }], changed = known.changed.get(origin)
+    if (!registered) known.registered.set(origin, changed === undefined ? first : closed(first, changed)) // a log is registered once
     return
   }
-  if (vouched.some(k => k.after === size && k.key === key)) return
+  if (vouched.some(k => k.after === size)) return
   if (registered) known.registered.set(origin, closed(registered, size))
-  known.vouched.set(origin, [...closed(vouched, size), { key, after: size, last: 0 }])
-  known.changed.set(origin, Math.min(size, known.changed.get(origin) ?? size))
+  const keys = [...vouched, { key, after: size, last: 0n }].sort((a, b) => a.after < b.after ? -1 : 1)
+  known.vouched.set(origin, keys.map((k, i) => ({ ...k, last: keys[i + 1]?.after ?? 0n })))
+  known.changed.set(origin, keys[0]!.after)
 }

@@ -36,4 +36,28 @@ export function concat(...parts: Uint8Array[]): Bytes {
 }
 
 const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** The text of these bytes, a byte order mark included; undefined when they are no UTF-8. */
+export function textOf(bytes: Uint8Array): string | undefined {
+  try {
+    return decoder.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+const decimal = /^(?:0|[1-9][0-9]{0,18})$/
+/** The largest size of a log, and the last second of a cosignature. */
+export const MAX_SIZE = (1n << 63n) - 1n
+
+/** A decimal number up to 2^63 - 1 in its one spelling. */
+export function whole(text: string): bigint | undefined {
+  const n = decimal.test(text) ? BigInt(text) : undefined
+  return n !== undefined && n <= MAX_SIZE ? n : undefined
+}
+
+/** Whether a key of a note may have this name; \s differs from Unicode's White_Space, which the format names. */
+export const isName = (text: string): boolean => /^[^\p{White_Space}+]+$/u.test(text)
+
 export const utf8 = (text: string): Bytes => encoder.encode(text)

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import trusts from '../../../../../shared/evidence/bundle/testdata/trust.json'
 import file from '../../../../../shared/evidence/testdata/proof_vectors.json'
 import { fromBase64, toBase64, utf8 } from './bytes'
 import { javaScriptCrypto, webCryptoOf, type Crypto } from './crypto'
 import { agentOf } from './anchor'
+import { parseNote } from './note'
 import { parseTrust, STATION } from './trust'
 import { same, verifyEvent, type Evidence, type Shown } from './verify'
 
@@ -26,7 +28,7 @@ const engines: [string, () => Promise<Crypto>][] = [
 
 describe.each(engines)('proofs checked with %s', (_, engine) => {
   it.each(vectors.map(v => [v.name, v] as const))('agree with the Go verifier: %s', async (_, v) => {
-    const e = await verifyEvent(await engine(), v.proof, undefined, v, undefined)
+    const e = await verifyEvent(await engine(), utf8(v.proof), undefined, v, undefined)
     expect(ok(e, 'station') && ok(e, 'tree')).toBe(v.station)
     expect(ok(e, 'cosigned') && ok(e, 'tree')).toBe(v.cosigned)
     expect(e.verdict === 'broken').toBe(!(v.station && v.cosigned))
@@ -106,6 +108,31 @@ describe('trust', () => {
     `cosigner x ${v.keys[0]!.key} until 2026-01-02T03:04:05Z\ncosigner x ${v.keys[0]!.key}`, `log linewatch/x ${v.keys[0]!.key} 0 0`,
     `log ${v.origin} ${v.keys[0]!.key} 5 4`, `log ${v.origin} ${v.keys[0]!.key} 0`, `station ${agent} ${'a'.repeat(64)}\nnonsense`, '#'.repeat(1024)])(
     'is not taken from a file with a mistake: %s', text => expect(typeof parseTrust(text, 'x')).toBe('string'))
+})
+
+interface TrustCase { name: string; text?: string; base64?: string; takes: boolean; witnesses?: number; quorum?: number }
+
+describe('trust files', () => {
+  it.each((trusts.cases as TrustCase[]).map(c => [c.name, c] as const))('are taken or refused as by linewatch-verify: %s', (_, c) => {
+    const trust = parseTrust(c.text === undefined ? fromBase64(c.base64!)! : utf8(c.text), 'x')
+    expect(typeof trust).toBe(c.takes ? 'object' : 'string')
+    if (c.quorum !== undefined && typeof trust === 'object') expect([trust.quorum, trust.witnesses.length]).toEqual([c.quorum, c.witnesses])
+  })
+})
+
+describe('bytes that are no text', () => {
+  const v = vectors.find(v => v.name === 'leaf 0 of 1')!
+  it('are no proof, where a lax reader would put a mark in their place', async () => {
+    const raw = utf8(v.proof + '— x AAAAAAAAAAAAAAAA\n')
+    expect((await verifyEvent(await javaScriptCrypto(), raw, undefined, v, undefined)).verdict).toBe('consistent')
+    raw[raw.lastIndexOf(0x78)] = 0xff // the name
+    expect((await verifyEvent(await javaScriptCrypto(), raw, undefined, v, undefined)).checks[0]!.code).toBe('proof_characters')
+  })
+  it('count where the length of a note is bounded', () => {
+    const note = `a\n1\nx\n\n— ${'€'.repeat(21_830)} AAAAAAA=\n`
+    expect(typeof parseNote(note)).toBe('object')
+    expect(parseNote(note.replace('€', '€'.repeat(10)))).toBe('note_too_long') // characters are fewer than 64 Ki
+  })
 })
 
 describe('small parts', () => {

@@ -3,13 +3,13 @@
 
 import type { Json } from '../api/types'
 import { agentOf, anchorOf, covers, Known, type Anchor, type Signed } from './anchor'
-import { fromBase64, toBase64, toHex, type Bytes } from './bytes'
+import { fromBase64, textOf, toBase64, toHex, type Bytes } from './bytes'
 import type { Crypto } from './crypto'
-import { cosignedAt, parseCheckpoint, parseNote, parseProof, signedBy, type Proof } from './note'
+import { cosignedTimes, parseCheckpoint, parseNote, parseProof, signedBy, type Proof } from './note'
 import { profileFault } from './profile'
 import { inEnglish, type Params, type Reason } from './reasons'
 import { leafHash, rootOf } from './tree'
-import { STATION, type Cosigner, type KeyRange, type Trust } from './trust'
+import { isOrigin, STATION, type KeyRange, type Trust } from './trust'
 
 export type CheckName = 'station' | 'tree' | 'cosigned' | 'text'
 
@@ -17,6 +17,8 @@ export type CheckName = 'station' | 'tree' | 'cosigned' | 'text'
 export interface Check {
   name: CheckName
   ok: boolean
+  /** Not ok, but nothing is wrong with the evidence: it says less than it could. */
+  weak?: boolean
   /** Why not, in English; empty when ok. */
   reason: string
   /** The same for other languages: the code of the reason, and what its text names. */
@@ -51,8 +53,8 @@ export interface Evidence {
 export interface Keys {
   /** Origin of the log in which the event should be. */
   origin: string
-  keys: KeyRange[]
-  cosigners: Cosigner[]
+  keys: { key: string; after: number | bigint; last: number | bigint }[]
+  cosigners: { name: string; key: string }[]
 }
 
 /** What the bundle of the event says of keys: see keysOf. */
@@ -73,38 +75,39 @@ export interface Shown { leaf?: Json; raw?: string; log: string; index: number }
  * @param learned what the event's bundle bears out of the keys of its log, by the trust file
  */
 export async function verifyEvent(
-  c: Crypto, text: string, shown: Shown | undefined, keys: Keys, trust: Trust | undefined,
+  c: Crypto, text: string | Uint8Array, shown: Shown | undefined, keys: Keys, trust: Trust | undefined,
   learned?: Learned,
 ): Promise<Evidence> {
   const started = performance.now()
   const opened = open(text, keys.origin)
+  const brought: KeyRange[] = keys.keys.map(k => ({ key: k.key, after: BigInt(k.after), last: BigInt(k.last) }))
   if (typeof opened === 'string') return damaged(opened, c, started)
   const { origin } = opened.checkpoint
   // A log that the trust file pins is judged by its keys alone, not by the server's.
   const pinnedLog = trust?.logs.get(origin)
-  const station = await checkStation(c, opened, pinnedLog ?? keys.keys)
-  const anchor: Anchor = trust ? await anchorOf(c, opened, keys.keys, trust, learned?.known ?? new Known()) : { by: '', problem: '' }
+  const station = await checkStation(c, opened, pinnedLog ?? brought)
+  const anchor: Anchor = trust ? await anchorOf(c, opened, brought, trust, learned?.known ?? new Known()) : { by: '', problem: '' }
   const problem = learned?.problem || anchor.problem
   if (problem && station.check.ok) station.check = failed('station', problem)
-  const checks = [station.check, await checkTree(c, opened), await checkCosigned(c, opened, keys), checkText(opened, shown)]
+  const checks = [station.check, await checkTree(c, opened), await checkCosigned(c, opened, keys, trust), checkText(opened, shown)]
   const pins = pinnedLog ? undefined : trust?.stations.get(agentOf(origin))
-  const whole = checks.every(check => check.ok)
+  const whole = checks.every(check => check.ok || check.weak)
   return {
     verdict: !whole ? 'broken' : anchor.by ? 'anchored' : 'consistent', anchor: whole ? anchor.by : '',
     checks, fingerprint: station.key ? toHex(await c.sha256(station.key)) : '',
     otherKey: pins !== undefined && station.key !== undefined && anchor.by !== STATION,
-    crypto: c.name, tookMs: performance.now() - started, signedText: new TextDecoder().decode(opened.proof.leaf),
+    crypto: c.name, tookMs: performance.now() - started, signedText: new TextDecoder('utf-8', { ignoreBOM: true }).decode(opened.proof.leaf),
   }
 }
 
-function open(text: string, origin: string): Opened | Reason {
+function open(text: string | Uint8Array, origin: string): Opened | Reason {
   const proof = parseProof(text)
   if (typeof proof === 'string') return proof
   const note = parseNote(proof.checkpoint)
   if (typeof note === 'string') return note
   const checkpoint = parseCheckpoint(note.text)
   if (typeof checkpoint === 'string') return checkpoint
-  if (checkpoint.origin !== origin) return 'proof_other_log'
+  if (checkpoint.origin !== origin || !isOrigin(origin)) return 'proof_other_log'
   return { proof, note, checkpoint }
 }
 
@@ -116,7 +119,7 @@ function damaged(code: Reason, c: Crypto, started: number): Evidence {
   }
 }
 
-async function checkStation(c: Crypto, o: Opened, keys: Keys['keys']): Promise<{ check: Check; key: Bytes | undefined }> {
+async function checkStation(c: Crypto, o: Opened, keys: readonly KeyRange[]): Promise<{ check: Check; key: Bytes | undefined }> {
   const size = o.checkpoint.size
   const refused = (code: Reason) => ({ check: failed('station', code), key: undefined })
   let good: Bytes | undefined, outside = false
@@ -143,14 +146,21 @@ async function checkTree(c: Crypto, o: Opened): Promise<Check> {
   return root !== undefined && toHex(root) === fact.root ? passed('tree', fact) : failed('tree', 'root_differs', fact)
 }
 
-async function checkCosigned(c: Crypto, o: Opened, keys: Keys): Promise<Check> {
-  for (const cosigner of keys.cosigners) {
-    const key = fromBase64(cosigner.key)
+/** A key of the trust file counts until the time that stands there, under whatever name the server offers it. */
+const untilOf = (trust: Trust | undefined, key: string): number =>
+  Math.min(Infinity, ...[...trust?.cosigners ?? [], ...trust?.witnesses ?? []].filter(k => k.key === key).map(k => k.until ?? Infinity))
+
+async function checkCosigned(c: Crypto, o: Opened, keys: Keys, trust: Trust | undefined): Promise<Check> {
+  let late: Check | undefined
+  for (const { name, key: text } of keys.cosigners) {
+    const key = fromBase64(text)
     if (!key || key.length !== 32) continue
-    const at = await cosignedAt(c, o.note, cosigner.name, key)
-    if (at !== undefined) return passed('cosigned', { name: cosigner.name, at })
+    const times = await cosignedTimes(c, o.note, name, key), until = untilOf(trust, text)
+    const at = times.find(time => time <= until)
+    if (at !== undefined) return passed('cosigned', { name, at })
+    if (times.length > 0) late ??= { ...failed('cosigned', 'cosigner_late', {}, { name, until: new Date(until).toISOString().replace('.000', '') }), weak: true }
   }
-  return failed('cosigned', 'cosigner_none')
+  return late ?? failed('cosigned', 'cosigner_none')
 }
 
 function checkText(o: Opened, shown: Shown | undefined): Check {
@@ -163,8 +173,7 @@ function checkText(o: Opened, shown: Shown | undefined): Check {
   const fault = profileFault(o.proof.leaf)
   if (fault) return result('text_ambiguous', { fault: fault.reason, offset: fault.offset })
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(o.proof.leaf)
-    return result(same(JSON.parse(text) as Json, shown.leaf!) ? '' : 'text_differs')
+    return result(same(JSON.parse(textOf(o.proof.leaf)!) as Json, shown.leaf!) ? '' : 'text_differs')
   } catch {
     return result('text_no_json')
   }

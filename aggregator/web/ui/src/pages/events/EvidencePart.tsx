@@ -6,13 +6,14 @@ import type { Json, StoredEvent } from '../../api/types'
 import { fill, useTexts, type Texts } from '../../i18n'
 import { faultText } from '../../i18n/reason'
 import { measure } from '../../i18n/sentence'
+import { textOf, type Bytes } from '../../proof/bytes'
 import { browserCrypto } from '../../proof/crypto'
 import { forgetTrust, LEDGER, loadTrust, MAX_TRUST, readTrust, saveTrust, STATION, type Trust } from '../../proof/trust'
 import type { Check, Evidence, Learned, Verdict } from '../../proof/verify'
 import { save } from '../../ui/save'
 import { explain, sentenceCase, useWords } from './words'
 
-interface Checked { evidence: Evidence; proof: string }
+interface Checked { evidence: Evidence; proof: Bytes }
 
 async function check(e: StoredEvent, signal: AbortSignal): Promise<Checked> {
   const [proof, log, crypto, { verifyEvent }] = await Promise.all([
@@ -153,11 +154,11 @@ function TrustChoice() {
   const again = () => void queries.invalidateQueries({ predicate: q => q.queryKey[0] === 'evidence' })
   const load = async (file: File | undefined) => {
     if (!file) return
-    const text = await file.slice(0, 4 * MAX_TRUST + 4).text() // a character has 4 bytes at most
-    const trust = readTrust(text, file.name)
+    const bytes = new Uint8Array(await file.slice(0, 4 * MAX_TRUST + 4).arrayBuffer()) // a character has 4 bytes at most
+    const trust = readTrust(bytes, file.name)
     if ('code' in trust) { setProblem(fill(t.evidence.badTrust, { reason: faultText(trust, t) })); return }
     try {
-      saveTrust(text, file.name)
+      saveTrust(textOf(bytes)!, file.name)
     } catch {
       setProblem(t.evidence.notKept)
       return
