@@ -147,6 +147,7 @@ func (a *Aggregator) openLedger(ctx context.Context, key ed25519.PrivateKey) (*l
 		Store: a.Store, Key: key, CosignerName: a.cosigner.Name, Cosigner: a.receiptSigner(), Instance: a.Config.Instance,
 		Station: a.Config.Station, Version: version.String(), Project: a.indexed, Logger: a.log,
 		Memory: filepath.Join(a.Config.DataDir, dirKeys, fileLedgerSizes), Restored: a.restored, Rekey: a.keys.ledgerKeys,
+		Private: a.private,
 	})
 }
 

@@ -44,3 +44,38 @@ func TestAnErasureOutlivesAChangeOfTheCosignerKey(t *testing.T) {
 		require.NoError(t, again.Close())
 	}
 }
+
+// The ledger is for ever: whoever used the command line must be erasable there, too.
+func TestTheAccountOfACommandLineStandsInTheLedgerAsAPseudonym(t *testing.T) {
+	r := aggregatortest.New(t)
+	cli := beside(t, r)
+	defer cli.Close()
+	const name = `PLANT\Annegret.Klar"name"`
+	require.NoError(t, cli.SetDisabled(t.Context(), "admin", true, "cli:"+name))
+	require.NoError(t, cli.SetDisabled(t.Context(), "admin", false, "cli:root"))
+	rows := r.Rows("type:account.change")
+	require.GreaterOrEqual(t, len(rows), 2)
+	all := ""
+	person := ""
+	for _, row := range rows {
+		all += string(row.Leaf)
+		if row.UserID != "" {
+			person = row.UserID
+			fields, err := r.Agg.Vault.Open(t.Context(), row.Leaf, func(set string) bool { return set == vault.SetPerson })
+			require.NoError(t, err)
+			var opened string
+			require.NoError(t, json.Unmarshal(fields[seal.UserPath].Value, &opened))
+			require.Equal(t, name, opened, "who may can still tell who it was")
+		}
+	}
+	require.NotContains(t, all, "Annegret")
+	require.Contains(t, all, `"by":"cli:root"`)
+	require.Contains(t, all, `"by":"cli:`+person+`"`)
+	found, err := cli.Vault.People(t.Context(), name)
+	require.NoError(t, err)
+	require.Contains(t, found, person)
+	done, err := cli.Vault.Erase(t.Context(), vault.Request{Pseudonyms: []string{person}, By: "cli:" + name})
+	require.NoError(t, err)
+	require.Equal(t, vault.Erased, done.Certificate.Result)
+	require.Zero(t, done.Certificate.StillOpen)
+}

@@ -148,7 +148,17 @@ func (a *Aggregator) sealedFields() api.SealedFields {
 }
 
 // seal seals an event that a program handed in, for the aggregator itself.
-func (a *Aggregator) seal(ctx context.Context, e *event.Event) map[string][]byte {
+func (a *Aggregator) seal(_ context.Context, e *event.Event) map[string][]byte {
+	keys := map[string][]byte{}
+	for _, k := range a.sealer().Event(e) {
+		keys[k.ID] = k.Blob
+	}
+	a.Vault.Learn(keys)
+	return keys
+}
+
+// sealer seals for the key that the vault has now, with no data key that was destroyed.
+func (a *Aggregator) sealer() seal.Sealer {
 	if public, err := seal.ParsePublicKey(a.Vault.Public()); err != nil {
 		a.log.Error("no key to seal for", "error", err)
 	} else {
@@ -156,16 +166,10 @@ func (a *Aggregator) seal(ctx context.Context, e *event.Event) map[string][]byte
 	}
 	list, _ := a.Vault.List()
 	a.ring.ForgetList(list)
-	s := seal.Sealer{Policy: a.policy, Keys: a.ring, Pseudonym: func(_ *event.Event, name string) (string, bool) {
-		p := a.Pseudonym(ctx, name)
+	return seal.Sealer{Policy: a.policy, Keys: a.ring, Pseudonym: func(_ *event.Event, name string) (string, bool) {
+		p := a.Pseudonym(context.Background(), name)
 		return p, p != ""
 	}}
-	keys := map[string][]byte{}
-	for _, k := range s.Event(e) {
-		keys[k.ID] = k.Blob
-	}
-	a.Vault.Learn(keys)
-	return keys
 }
 
 // indexed makes the ledger's rows; the vault is opened after the ledger.

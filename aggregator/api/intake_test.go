@@ -61,6 +61,18 @@ func post(t *testing.T, r *aggregatortest.Rig, token, body string) []leafOf {
 	return out
 }
 
+func TestWhoHandsInAnEventStandsInItAsAPseudonym(t *testing.T) {
+	r := aggregatortest.New(t)
+	r.User("annegret", []string{"integrator"})
+	req := r.Request("POST", "/api/v1/events", "", json.RawMessage(`{"eventType":"x.mes.order","eventData":{"n":1}}`))
+	req.Header.Set("Origin", r.People)
+	res, text := r.Send(r.SignIn("annegret"), req)
+	require.Equal(t, http.StatusCreated, res.StatusCode, string(text))
+	row := r.Rows("type:x.mes.order")[0]
+	require.NotContains(t, string(row.Leaf), "annegret")
+	require.Contains(t, string(row.Leaf), `"endpoint":"`+r.Agg.Pseudonym(t.Context(), "annegret")+`"`)
+}
+
 func TestTheExampleOfTheRequirementsComesBackEqual(t *testing.T) {
 	r := aggregatortest.New(t)
 	token := r.Token([]string{"integrator"})

@@ -70,9 +70,13 @@ func (s *Server) lift(ctx context.Context, raw []byte, who rights.Principal) (ev
 		return event.Event{}, nil, fmt.Errorf("it is no JSON object")
 	}
 	var problems []event.Problem
+	from := who.Name // of the token
+	if who.Token == "" {
+		from = s.Pseudonym(ctx, who.Name) // a person's
+	}
 	e := event.Event{
 		Type: f.take("eventType", "event_type", &problems), ID: f.take("id", "id", &problems),
-		Source: &event.Source{Kind: "http", Endpoint: who.Name}, SourceIP: addressOf(ctx),
+		Source: &event.Source{Kind: "http", Endpoint: from}, SourceIP: addressOf(ctx),
 	}
 	switch {
 	case !event.ValidType(e.Type):

@@ -62,6 +62,9 @@ type Options struct {
 	// Rekey returns the keys that are there now, newest first: asked when a log turns
 	// out to be signed by another key, because another process rotated it. May be nil.
 	Rekey func() []ed25519.PrivateKey
+	// Private takes names of people out of an event before it becomes a leaf, and
+	// returns the wrapped data keys that it names then. nil: nobody does.
+	Private func(e *event.Event) map[string][]byte
 	// Every is the time between two log.roots leaves; default one minute.
 	Every time.Duration
 }
@@ -154,6 +157,18 @@ func New(typ string, data map[string]any) (event.Event, error) {
 func (l *Ledger) Commit(ctx context.Context, c store.Change, events ...event.Event) (store.Committed, error) {
 	if len(events) == 0 {
 		return l.opts.Store.Commit(ctx, c)
+	}
+	if l.opts.Private != nil {
+		events, c.Keys = slices.Clone(events), maps.Clone(c.Keys)
+		for i := range events {
+			l.fill(&events[i], l.opts.Now().UTC())
+			for id, blob := range l.opts.Private(&events[i]) {
+				if c.Keys == nil {
+					c.Keys = map[string][]byte{}
+				}
+				c.Keys[id] = blob
+			}
+		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
