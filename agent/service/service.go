@@ -79,6 +79,9 @@ func Control(action, config string) (string, error) {
 		if _, err := os.Stat(config); err != nil {
 			return "", fmt.Errorf("install: the service needs a configuration: %w", err)
 		}
+		if err := installable(runtime.GOOS, kardianos.Platform()); err != nil {
+			return "", err
+		}
 	}
 	if action != "install" {
 		if _, err := s.Status(); errors.Is(err, kardianos.ErrNotInstalled) {
@@ -86,7 +89,7 @@ func Control(action, config string) (string, error) {
 		}
 	}
 	if err := kardianos.Control(s, action); err != nil {
-		return "", fmt.Errorf("%s %s: %w (is the service installed, and are you root or administrator?)", action, Name, err)
+		return "", fmt.Errorf("%s %s: %w (is it installed, and are you root or administrator? what the service itself says is in the system's log: journalctl -u %s, or the event viewer)", action, Name, err, Name)
 	}
 	switch action {
 	case "install":
@@ -96,6 +99,15 @@ func Control(action, config string) (string, error) {
 	default:
 		return action + ": done", nil
 	}
+}
+
+// installable refuses what nobody has tried: a script for an init that would not
+// start the agent again, and whose links the removal leaves behind.
+func installable(system, platform string) error {
+	if system == "linux" && platform != "linux-systemd" {
+		return fmt.Errorf("install: there is no systemd here (but %s); let what starts services on this machine start: %s run --config FILE", platform, Name)
+	}
+	return nil
 }
 
 func newService(config string) (kardianos.Service, error) {

@@ -25,6 +25,12 @@ func TestInstallWantsAConfigurationThatExists(t *testing.T) {
 	require.ErrorContains(t, err, "needs a configuration")
 }
 
+func TestOnLinuxItIsInstalledUnderSystemdOnly(t *testing.T) {
+	require.NoError(t, installable("linux", "linux-systemd"))
+	require.NoError(t, installable("windows", "windows-service"))
+	require.ErrorContains(t, installable("linux", "unix-systemv"), "linewatch-agent run --config FILE")
+}
+
 func TestStatusIsAWord(t *testing.T) {
 	s, err := Control("status", "agent.yaml")
 	if err == nil {

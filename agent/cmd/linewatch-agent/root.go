@@ -56,7 +56,10 @@ configuration is wrong, 75 trying again may help.`,
 }
 
 func (a *app) config() (config.Config, error) {
-	if _, err := os.Stat(a.file); err != nil {
+	switch _, err := os.Stat(a.file); {
+	case errors.Is(err, os.ErrPermission):
+		return config.Config{}, cli.Usage("%w (as root or administrator, or as the user of the service)", err)
+	case err != nil:
 		return config.Config{}, cli.Usage("%w (name the file with --config)", err)
 	}
 	cfg, err := config.Load(a.file)

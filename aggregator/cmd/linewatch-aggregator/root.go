@@ -58,7 +58,10 @@ func (a *app) config() (config.Config, error) {
 	if file == "" {
 		file = config.DefaultFile
 	}
-	if _, err := os.Stat(file); err != nil {
+	switch _, err := os.Stat(file); {
+	case errors.Is(err, os.ErrPermission):
+		return config.Config{}, cli.Usage("%w (as root, or as the user of the service)", err)
+	case err != nil:
 		return config.Config{}, cli.Usage("%w (name the file with --config or its folder with --data; linewatch-aggregator init makes one)", err)
 	}
 	return config.Load(file)

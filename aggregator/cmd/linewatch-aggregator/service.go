@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +29,9 @@ func (a *app) initCommand() *cobra.Command {
 				return err
 			}
 			cfg, err := aggregator.Init(cmd.Context(), o, a.logger(cmd, "warn"))
+			if errors.Is(err, os.ErrPermission) {
+				return fmt.Errorf("%w (as root, or name another folder with --data)", err)
+			}
 			if err != nil {
 				return temporary(err)
 			}
