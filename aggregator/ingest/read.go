@@ -180,11 +180,19 @@ func (s *Service) prepare(r *http.Request, agent store.Agent, seg *wire.Segment)
 	if j.keys, err = seg.WrappedKeys(); err != nil {
 		return s.refused(r, agent, seg, "malformed segment", err)
 	}
-	j.named()
+	// Keys that came along are learnt before the rows are made. Without any the rows,
+	// once made, tell most cheaply which ones are named.
+	came := len(j.keys) > 0
+	if came {
+		j.named()
+	}
 	if s.opts.Learn != nil && len(j.keys) > 0 {
 		s.opts.Learn(j.keys)
 	}
 	s.project(j, agent)
+	if !came {
+		j.named()
+	}
 	if err := j.readSpecial(); err != nil {
 		return s.refused(r, agent, seg, "log.key", err)
 	}
@@ -220,7 +228,7 @@ func (s *Service) project(j *job, agent store.Agent) {
 	at := store.LeafAt{Log: j.log, AgentID: j.author, Class: j.class, Received: j.received, Offset: j.offset}
 	for i, leaf := range leaves {
 		j.hashes[i] = evidence.LeafHash(leaf)
-		at.Index = j.seg.First + uint64(i)
+		at.Index, at.Hash = j.seg.First+uint64(i), j.hashes[i]
 		made, ok := s.opts.Project(leaf, at)
 		j.rows[i] = row{made, ok}
 		if station := made.Station; ok && agent.ID == j.author && station != checked {

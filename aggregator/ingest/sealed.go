@@ -16,8 +16,8 @@ const lostPerEvent = 500
 // names is not taken either.
 func (j *job) named() {
 	seen := map[string]bool{}
-	for _, leaf := range j.seg.Leaves {
-		for _, id := range seal.KeyIDs(leaf) {
+	for i, leaf := range j.seg.Leaves {
+		for _, id := range j.idsOf(i, leaf) {
 			if !seen[id] {
 				seen[id] = true
 				j.ids = append(j.ids, id)
@@ -29,6 +29,23 @@ func (j *job) named() {
 			delete(j.keys, id)
 		}
 	}
+}
+
+// idsOf are the ids of the data keys that one leaf names. The row of a leaf without
+// any problem has them already; in every other leaf they are looked for.
+func (j *job) idsOf(i int, leaf []byte) []string {
+	if i >= len(j.rows) || !j.rows[i].ok || j.rows[i].Quarantined || len(j.rows[i].Problems) > 0 {
+		return seal.KeyIDs(leaf)
+	}
+	if len(j.rows[i].Sealed) == 0 {
+		return nil
+	}
+	ids := make([]string, 0, len(j.rows[i].Sealed))
+	for _, f := range j.rows[i].Sealed {
+		ids = append(ids, f.Key)
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // keysWanted are the ids of data keys that the leaves name and that nobody ever

@@ -34,7 +34,10 @@ func Project(leaf []byte, at store.LeafAt) (store.Row, bool) {
 	row := store.Row{
 		Log: at.Log, Index: at.Index, AgentID: at.AgentID, Class: at.Class,
 		ReceivedAt: micro(at.Received), Offset: at.Offset.Truncate(time.Microsecond),
-		Leaf: leaf, LeafHash: evidence.LeafHash(leaf),
+		Leaf: leaf, LeafHash: at.Hash,
+	}
+	if row.LeafHash == (evidence.Hash{}) {
+		row.LeafHash = evidence.LeafHash(leaf)
 	}
 	e, problems, err := event.Parse(leaf)
 	if err != nil {

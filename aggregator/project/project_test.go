@@ -1,6 +1,8 @@
 package project_test
 
 import (
+	"bytes"
+	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -11,6 +13,7 @@ import (
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
+	"github.com/linewatch/linewatch/shared/seal"
 )
 
 func received() time.Time { return time.Date(2026, 3, 10, 6, 0, 0, 123456789, time.UTC) }
@@ -120,6 +123,44 @@ func TestAnEnvelopeWithFaultsIsARowWithProblems(t *testing.T) {
 	require.GreaterOrEqual(t, len(row.Problems), 6)
 }
 
+// sameKeys: a row without problems has all data keys that its leaf names.
+func sameKeys(t *testing.T, leaf []byte, row store.Row) {
+	if row.Quarantined || len(row.Problems) > 0 {
+		return
+	}
+	ids := map[string]bool{}
+	for _, f := range row.Sealed {
+		ids[f.Key] = true
+	}
+	named := seal.KeyIDs(leaf)
+	require.Len(t, ids, len(named))
+	for _, id := range named {
+		require.True(t, ids[id], id)
+	}
+}
+
+func TestARowWithoutProblemsHasAllDataKeysOfItsLeaf(t *testing.T) {
+	one, other := event.SealedField{Key: strings.Repeat("ab", 32), Text: "AAAA"}, event.SealedField{Key: strings.Repeat("0f", 32), Text: "AAAA"}
+	for _, sealed := range []map[string]event.SealedField{nil, {"a": one}, {"a": one, "event_data.b[0].\"c": other, "d": one}} {
+		e := ordinary()
+		e.Sealed = sealed
+		leaf := leafOf(t, e)
+		row, _ := project.Project(leaf, at())
+		require.Empty(t, row.Problems)
+		sameKeys(t, leaf, row)
+		broken := bytes.Replace(leaf, []byte(`"AAAA"`), []byte(`"A"`), 1)
+		row, _ = project.Project(broken, at())
+		require.Equal(t, len(sealed) > 0, len(row.Problems) > 0, "what is left out of Sealed is a problem")
+	}
+}
+
+func TestAHashThatIsKnownIsNotMadeAgain(t *testing.T) {
+	known := at()
+	known.Hash = evidence.LeafHash([]byte("x"))
+	row, _ := project.Project(leafOf(t, ordinary()), known)
+	require.Equal(t, known.Hash, row.LeafHash)
+}
+
 // FuzzProject: whatever a leaf holds, the row is one that both databases take.
 func FuzzProject(f *testing.F) {
 	e := ordinary()
@@ -136,6 +177,7 @@ func FuzzProject(f *testing.F) {
 		require.Len(t, row.ID, 36)
 		require.NotEmpty(t, row.Type)
 		require.LessOrEqual(t, int(row.Severity), 5)
+		sameKeys(t, leaf, row)
 		require.WithinRange(t, row.At, received().Add(-project.Past-time.Second), received().Add(project.Future+time.Second))
 		for _, s := range []string{row.Type, row.Station, row.Equipment, row.Signal, row.CorrelationID, row.UserID, row.Words, row.SourceIP} {
 			require.True(t, utf8.ValidString(s))

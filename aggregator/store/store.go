@@ -235,7 +235,8 @@ type StoredSegment struct {
 }
 
 // Projector makes the row of one leaf; ok is false for leaves that are no row of
-// the events table. It never fails: what does not fit is named under Problems.
+// the events table. It never fails: what does not fit is named under Problems. Sealed
+// of a row without any is all that the leaf has.
 type Projector func(leaf []byte, at LeafAt) (row Row, ok bool)
 
 // LeafAt is where and when a leaf arrived.
@@ -246,6 +247,7 @@ type LeafAt struct {
 	Class    event.Class
 	Received time.Time
 	Offset   time.Duration
+	Hash     evidence.Hash // of the leaf, where it is known; zero: not yet
 }
 
 // Row is one event of the read model: the leaf and what stands beside it. Text

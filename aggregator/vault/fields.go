@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -112,6 +111,19 @@ func (v *Vault) keys(ctx context.Context, ids []string) (map[string]*seal.DataKe
 	return out, nil
 }
 
+// key returns one data key, nil when it can't be opened. Each row asks, and nearly
+// always it is in memory.
+func (v *Vault) key(id string) (*seal.DataKey, error) {
+	v.mu.Lock()
+	key := v.cache[id]
+	v.mu.Unlock()
+	if key != nil || !seal.ValidID(id) {
+		return key, nil
+	}
+	keys, err := v.keys(context.Background(), []string{id})
+	return keys[id], err
+}
+
 // Open returns the sealed fields of a leaf by path. may says which field sets the
 // reader may open (SetPerson for what belongs to people).
 func (v *Vault) Open(ctx context.Context, leaf []byte, may func(set string) bool) (map[string]Field, error) {
@@ -163,15 +175,18 @@ func (v *Vault) field(id, path string, f event.SealedField, key *seal.DataKey, w
 // Token is what stands for a value in the blind index: an HMAC under a key that
 // only the vault has. path is that of the field, without regard to array indexes.
 func (v *Vault) Token(path, value string) string {
-	text := append(append(make([]byte, 0, 128), path...), '\n')
-	text = append(text, folded(value)...)
-	var sum [sha256.Size]byte
+	value = folded(value)
+	var token [sha256.Size]byte // in hex half of the sum
 	v.mu.Lock()
+	v.scratch = append(append(append(v.scratch[:0], path...), '\n'), value...)
 	v.mac.Reset() // keeps what it computed of the key
-	v.mac.Write(text)
-	v.mac.Sum(sum[:0])
+	v.mac.Write(v.scratch)
+	sum := v.mac.Sum(v.scratch[:0])
+	hex.Encode(token[:], sum[:len(token)/2])
+	v.scratch = sum
+	clear(v.scratch[:cap(v.scratch)]) // it held the value in clear
 	v.mu.Unlock()
-	return hex.EncodeToString(sum[:16])
+	return string(token[:])
 }
 
 // PersonToken is the token of a field that names this person, whatever its path.
@@ -197,20 +212,13 @@ func (v *Vault) blind(row *store.Row) []store.Blind {
 	if len(row.Sealed) == 0 {
 		return nil
 	}
-	ids := make([]string, 0, 4)
-	for _, f := range row.Sealed {
-		if seal.ValidID(f.Key) && !slices.Contains(ids, f.Key) {
-			ids = append(ids, f.Key)
-		}
-	}
-	keys, err := v.keys(context.Background(), ids)
-	if err != nil {
-		v.log.Warn("sealed fields not indexed", "error", err)
-		return nil
-	}
 	out := make([]store.Blind, 0, len(row.Sealed)+1)
 	for path, f := range row.Sealed {
-		key := keys[f.Key]
+		key, err := v.key(f.Key)
+		if err != nil {
+			v.log.Warn("sealed fields not indexed", "error", err)
+			return nil
+		}
 		if key == nil {
 			continue
 		}
@@ -234,7 +242,7 @@ func namesPerson(data []byte, path string) bool {
 		return false
 	}
 	value, ok := event.At(data, strings.Split(rest, "."))
-	return ok && len(value) > 2 && seal.IsPseudonym(string(value[1:len(value)-1]))
+	return ok && len(value) == len(`"p-"`)+32 && seal.IsPseudonym(string(value[1:len(value)-1]))
 }
 
 // indexPath leaves the numbers of array elements out.

@@ -133,6 +133,7 @@ type Vault struct {
 	private   map[string]*seal.PrivateKey
 	active    *seal.PublicKey
 	mac       hash.Hash            // under the key of the blind index
+	scratch   []byte               // what goes into it
 	erased    map[string]time.Time // people, and when; replaced, never changed
 	destroyed seal.Destroyed
 	applied   wire.Destroyed // the list that the database agreed with last
