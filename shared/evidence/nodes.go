@@ -14,20 +14,29 @@ type Nodes func(level int, index uint64) (Hash, error)
 // then asks the next source.
 var ErrUnknownNode = errors.New("node is not known")
 
-func unknownNode(level int, index uint64) error {
-	return fmt.Errorf("%w: level %d index %d", ErrUnknownNode, level, index)
+// unknownNode is an ErrUnknownNode with its place; it is put into words only where
+// somebody reads it, for sources are asked in turn and most have not what is asked.
+type unknownNode struct {
+	level int
+	index uint64
 }
+
+func (e unknownNode) Error() string {
+	return fmt.Sprintf("%v: level %d index %d", ErrUnknownNode, e.level, e.index)
+}
+
+func (e unknownNode) Unwrap() error { return ErrUnknownNode }
 
 // LeafNodes serves the nodes inside [begin, begin+len(hashes)) from the leaf
 // hashes, with no more memory.
 func LeafNodes(begin uint64, hashes []Hash) Nodes {
 	return func(level int, index uint64) (Hash, error) {
 		if level < 0 || level > 62 || index > MaxSize>>level {
-			return Hash{}, unknownNode(level, index)
+			return Hash{}, unknownNode{level, index}
 		}
 		first, width := index<<level, uint64(1)<<level
 		if first < begin || first-begin > uint64(len(hashes)) || uint64(len(hashes))-(first-begin) < width {
-			return Hash{}, unknownNode(level, index)
+			return Hash{}, unknownNode{level, index}
 		}
 		first -= begin
 		return perfect(hashes[first : first+width]), nil
@@ -49,7 +58,7 @@ func RangeNodes(r Range) Nodes {
 		if h, ok := r.Node(level, index); ok {
 			return h, nil
 		}
-		return Hash{}, unknownNode(level, index)
+		return Hash{}, unknownNode{level, index}
 	}
 }
 
@@ -66,7 +75,7 @@ func Combine(sources ...Nodes) Nodes {
 			}
 		}
 		if level <= 0 || level > 62 || index > MaxSize>>level {
-			return Hash{}, unknownNode(level, index)
+			return Hash{}, unknownNode{level, index}
 		}
 		l, err := node(level-1, 2*index)
 		if err != nil {

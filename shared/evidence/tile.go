@@ -32,7 +32,7 @@ type Tiles interface {
 func TileNodes(t Tiles) Nodes {
 	return func(level int, index uint64) (Hash, error) {
 		if level < 0 || level > 62 || index > MaxSize>>level {
-			return Hash{}, unknownNode(level, index)
+			return Hash{}, unknownNode{level, index}
 		}
 		k := level % tileHeight
 		first := index << k // at the tile's level
@@ -46,7 +46,7 @@ func TileNodes(t Tiles) Nodes {
 		from := int(first%TileWidth) * HashSize
 		to := from + HashSize<<k
 		if to > len(data) {
-			return Hash{}, unknownNode(level, index)
+			return Hash{}, unknownNode{level, index}
 		}
 		nodes := make([]Hash, 1<<k)
 		for i := range nodes {
