@@ -114,12 +114,14 @@ func (d *draft) weigh(p *source.Point) {
 
 // finish completes event_data and adds the leaf.
 func (b *builder) finish(d *draft, r *source.Reading) {
-	d.required(r)
+	complete := d.required(r)
 	d.ev.Data = d.obj.bytes()
 	b.person(d, r)
 	marks := b.marks(d, r)
-	for _, field := range event.Missing(d.info, d.ev.Data) {
-		d.problem("event_data."+field, "required by the catalogue, not given")
+	if !complete { // a person may have been added since
+		for _, field := range event.Missing(d.info, d.ev.Data) {
+			d.problem("event_data."+field, "required by the catalogue, not given")
+		}
 	}
 	b.fields(d, r)
 	b.hear(d, r, marks)

@@ -101,8 +101,9 @@ func (d *draft) value(field string, v any) []byte {
 }
 
 // required adds what the catalogue asks for and the agent knows without the
-// source: where, and what a change changed.
-func (d *draft) required(r *source.Reading) {
+// source: where, and what a change changed. It tells whether all is there then.
+func (d *draft) required(r *source.Reading) (complete bool) {
+	complete = true
 	for _, name := range d.info.Required {
 		if d.obj.has(name) {
 			continue
@@ -118,5 +119,7 @@ func (d *draft) required(r *source.Reading) {
 		case name == "unit" && r.Point.Unit != "":
 			d.obj.raw(name, d.value(name, event.Clean(r.Point.Unit)))
 		}
+		complete = complete && d.obj.has(name)
 	}
+	return complete
 }
