@@ -30,6 +30,10 @@ func drop(ctx context.Context, tx pgx.Tx, d store.Drop) error {
 		return err
 	}
 	for _, text := range []string{
+		// Entries of the blind index follow a row that gets another address below; the others go.
+		`INSERT INTO blind (token, log, idx, key) SELECT b.token, c.log, c.idx, b.key FROM blind b JOIN copy_rows c ON b.log = c.of_log AND b.idx = c.of_idx
+			WHERE c.of_log = $1 AND c.of_idx >= $2 AND c.of_idx < $3 ON CONFLICT DO NOTHING`,
+		`DELETE FROM blind WHERE log = $1 AND idx >= $2 AND idx < $3`,
 		// A row whose leaf is also a copy in another log gets the address there.
 		`UPDATE events e SET log = c.log, idx = c.idx, pos = (SELECT pos FROM segments s WHERE s.log = c.log AND s.first <= c.idx ORDER BY s.first DESC LIMIT 1)
 			FROM copy_rows c WHERE c.of_log = $1 AND c.of_idx >= $2 AND c.of_idx < $3 AND e.log = c.of_log AND e.idx = c.of_idx`,

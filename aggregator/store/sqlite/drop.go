@@ -70,6 +70,7 @@ func dropRows(ctx context.Context, tx *sql.Tx, n, pos, first, end int64) error {
 			FROM events` + rows + ` GROUP BY 1, 2, 3) g WHERE hours.hour = g.hour AND hours.station = g.station AND hours.severity = g.severity`,
 		`UPDATE stations SET events = stations.events - g.n FROM (SELECT station, count(*) AS n FROM events` + rows + ` GROUP BY 1) g
 			WHERE stations.station = g.station`,
+		`DELETE FROM blind WHERE n IN (SELECT n FROM events` + rows + `)`,
 		`DELETE FROM words WHERE rowid IN (SELECT n FROM events` + rows + `)`,
 		`DELETE FROM refused WHERE log = ?2 AND idx >= ?3 AND idx < ?4 AND ?1 = ?1`,
 		`DELETE FROM events` + rows,

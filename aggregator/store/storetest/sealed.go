@@ -19,6 +19,7 @@ func sealedCases() map[string]func(*testing.T, store.Store) {
 		"wrapped keys are found by id and by whose data they protect": testWrappedKeys,
 		"a destroyed key is gone and never comes back":                testDestroyedKeys,
 		"the blind index finds events and goes with the key":          testBlind,
+		"the blind index goes with what is dropped":                   testBlindDrop,
 		"a rebuild makes the blind index anew without destroyed keys": testBlindRebuild,
 	}
 }
@@ -136,6 +137,27 @@ func testBlind(t *testing.T, s store.Store) {
 	require.Equal(t, []uint64{1}, find([]string{"t1"}))
 	Commit(t, s, blindAppend(t, l, person("a"), k[0], "t1"))
 	require.Equal(t, []uint64{1}, find([]string{"t1"}), "an event that comes after the erasure is not indexed by that key")
+}
+
+func testBlindDrop(t *testing.T, s store.Store) {
+	l := NewLog("sealed", event.Security).Register(t, s)
+	k := dataKeys(t, person("a"), person("b"))
+	Commit(t, s, blindAppend(t, l, person("a"), k[0], "t1", "t2"))
+	Commit(t, s, blindAppend(t, l, person("b"), k[1], "t1"))
+	drop := func(first, end uint64) {
+		_, err := s.Commit(t.Context(), store.Change{Drops: []store.Drop{{Log: l.ID, First: first, End: end}}})
+		require.NoError(t, err)
+	}
+	drop(0, 1)
+	people, err := s.BlindPeople(t.Context(), []string{"t1", "t2"})
+	require.NoError(t, err)
+	require.Equal(t, []string{person("b")}, people)
+	drop(1, 2)
+	Commit(t, s, blindAppend(t, l, person("b"), k[1])) // may get the row's number of what is gone
+	q := All("type:user.login")
+	require.Len(t, drain(t, s, q), 1)
+	q.Blind = [][]string{{"t1", "t2"}}
+	require.Empty(t, drain(t, s, q))
 }
 
 func testBlindRebuild(t *testing.T, s store.Store) {
