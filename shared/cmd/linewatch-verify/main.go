@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"github.com/linewatch/linewatch/shared/carry"
 	"github.com/linewatch/linewatch/shared/evidence/bundle"
@@ -53,7 +54,12 @@ it up; 3 wrong use, an unreadable file, a mistake in the trust file.
 
 `
 
+// softMemory is where the garbage collector begins to work harder: what a hostile
+// bundle makes us keep is less, the rest is waste.
+const softMemory = 40 << 20
+
 func main() {
+	debug.SetMemoryLimit(softMemory)
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

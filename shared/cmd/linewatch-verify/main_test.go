@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -182,6 +183,29 @@ func TestAFolderAndABundleAreVerifiedAsAWhole(t *testing.T) {
 	require.Equal(t, 1, code)
 }
 
+// Whoever had a bundle can put a hole in the place of leaves: the program must not
+// say that the station lost them.
+func TestAHoleIsNotCalledTheStationsWord(t *testing.T) {
+	hashes := []evidence.Hash{evidence.LeafHash([]byte("a")), evidence.LeafHash([]byte("b")), evidence.LeafHash([]byte("c"))}
+	root, err := evidence.RangeOf(0, hashes).Root()
+	require.NoError(t, err)
+	signer, err := evidence.NewSigner(origin, key("station"))
+	require.NoError(t, err)
+	note, err := signer.SignCheckpoint(evidence.Checkpoint{Origin: origin, Size: 3, Root: root})
+	require.NoError(t, err)
+	data, err := bundle.Build(func(w *bundle.Writer) error {
+		return errors.Join(
+			w.Key(origin, evidence.KeyRange{Key: key("station").Public().(ed25519.PublicKey)}), w.Run(origin, 0, []bundle.Item{{Leaf: []byte("a")}}),
+			w.Hole(origin, evidence.RangeOf(1, hashes[1:2])), w.Run(origin, 2, []bundle.Item{{Leaf: []byte("c")}}), w.Checkpoint(note))
+	})
+	require.NoError(t, err)
+	code, out, _ := verifyArgs("--trust", write(t, "trust", []byte("station a0123456789abcde "+public("station"))), write(t, "x.bundle", data))
+	require.Zero(t, code, out)
+	require.Contains(t, out, "1 in holes")
+	require.Contains(t, out, "only an audit.gap of the station says")
+	require.NotContains(t, out, "declared")
+}
+
 func TestALeafCantWriteToTheTerminal(t *testing.T) {
 	file := write(t, "e.tlog-proof", proof(t, "\x1b]0;owned\x07\u202etxt\n").Text())
 	_, out, _ := verifyArgs(file)
@@ -240,18 +264,19 @@ func TestHostileInputCostsLittleMemoryAndTime(t *testing.T) {
 	bin := program(t)
 	trust := write(t, "trust", []byte("cosigner aggregator.plant "+public("aggregator")))
 	for name, file := range hostile(t) {
-		start := time.Now()
 		cmd := exec.CommandContext(t.Context(), bin, "--trust", trust, "--json", file)
-		out, err := cmd.Output()
-		took := time.Since(start)
+		var text bytes.Buffer
+		cmd.Stdout = &text
+		peak, err := measured(cmd)
+		out, took := text.Bytes(), cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime()
 		if name == "a hundred signatures" {
 			require.NoError(t, err, name)
 		} else {
 			require.Equal(t, 1, cmd.ProcessState.ExitCode(), "%s: %s", name, out)
 		}
-		require.Less(t, took, 10*time.Second, name)
+		require.Less(t, took, time.Minute, name)
 		require.Less(t, len(out), 2<<20, name)
-		require.Less(t, peakMemory(cmd.ProcessState), max(int64(64<<20), ownPeak()+8<<20), name)
+		require.Less(t, peak, int64(64<<20), name)
 	}
 }
 

@@ -2,8 +2,7 @@
 
 package main
 
-import "os"
+import "os/exec"
 
-func peakMemory(*os.ProcessState) int64 { return 0 }
-
-func ownPeak() int64 { return 0 }
+// measured runs a program to its end; its memory is measured on Linux only.
+func measured(cmd *exec.Cmd) (peak int64, err error) { return 0, cmd.Run() }

@@ -22,8 +22,11 @@ func (r *report) text(s bundle.Summary, trust bundle.Trust, verdict bundle.Verdi
 	if r.leftOut > 0 {
 		fmt.Fprintf(r.out, "… and %d more findings\n", r.leftOut)
 	}
-	fmt.Fprintf(r.out, "\n%d events of %d logs: %d anchored, %d not anchored; %d withheld (hash only), %d lost in declared holes; %d parts do not hold\n",
+	fmt.Fprintf(r.out, "\n%d events of %d logs: %d anchored, %d not anchored; %d withheld (hash only), %d in holes; %d parts do not hold\n",
 		s.Events, s.Logs, s.Anchored, s.NotAnchored, s.Withheld, s.Lost, s.Bad)
+	if s.Lost > 0 {
+		fmt.Fprintln(r.out, "What is in holes is not there. That the station lost it, only an audit.gap of the station says; whoever had the file can have taken it out.")
+	}
 	switch {
 	case verdict == bundle.Bad:
 		fmt.Fprintln(r.out, "DOES NOT HOLD: something was changed, or is not what it says it is.")
