@@ -2,12 +2,14 @@ package journal
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -47,13 +49,16 @@ func underStrace(t *testing.T, dir, inject string, receipts bool, enough func(ac
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start(), "strace is needed")
-	kill := func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	var stopped atomic.Bool // by us
+	kill := func() {
+		stopped.Store(true)
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}
 	limit := time.AfterFunc(patience, kill)
 	defer limit.Stop()
-	stopped := false // by us
-	fired := func() bool {
+	injected := func() bool {
 		text, err := os.ReadFile(trace)
-		return err == nil && (strings.Contains(string(text), "INJECTED") || !stopped && strings.Contains(string(text), "= ?"))
+		return err == nil && strings.Contains(string(text), "INJECTED")
 	}
 	looked := time.Time{}
 	for lines := bufio.NewScanner(out); lines.Scan(); {
@@ -69,15 +74,20 @@ func underStrace(t *testing.T, dir, inject string, receipts bool, enough func(ac
 		looked = time.Now()
 		names, err := filepath.Glob(filepath.Join(dir, "*.db"))
 		require.NoError(t, err)
-		l.fired = l.fired || fired()
+		l.fired = l.fired || injected()
 		if enough(l.acked, len(names), l.fired) {
-			stopped = true
 			kill()
 			break
 		}
 	}
-	_ = cmd.Wait() // it was killed, one way or the other
-	l.fired = l.fired || fired()
+	// strace ends as its child did. The trace does not always name the call that a
+	// signal ended: the process may be gone before strace hears of it.
+	var end *exec.ExitError
+	if errors.As(cmd.Wait(), &end) && !stopped.Load() {
+		status, ok := end.Sys().(syscall.WaitStatus)
+		l.fired = l.fired || ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+	}
+	l.fired = l.fired || injected()
 	return l
 }
 
