@@ -52,8 +52,8 @@ func (s *Store) Commit(ctx context.Context, c store.Change) (store.Committed, er
 	if err != nil {
 		return store.Committed{}, fmt.Errorf("commit: %w", err)
 	}
-	if len(c.Destroy) > 0 {
-		s.forget(ctx)
+	if len(c.Destroy) > 0 || s.unforgotten.Load() {
+		s.forget(ctx, len(c.Destroy) > 0)
 	}
 	if insert != nil {
 		insert.learn(seen)

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -88,16 +89,41 @@ func destroy(ctx context.Context, tx *sql.Tx, keys []store.DestroyedKey) error {
 	return nil
 }
 
-// forget empties the write-ahead log, where deleted rows may stand still. Readers
-// that are busy only put it off.
-func (s *Store) forget(ctx context.Context) {
+// forget empties the write-ahead log, where deleted rows may stand still. It waits
+// for readers as long as the database does; what they put off is tried again, without
+// waiting, with each further commit.
+func (s *Store) forget(ctx context.Context, wait bool) {
+	s.unforgotten.Store(true)
 	if err := s.lock(ctx); err != nil {
 		return
 	}
 	defer s.unlock()
-	if _, err := s.writer.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
-		s.log.Warn("write-ahead log not emptied after keys were destroyed", "error", err)
+	err := s.emptyLog(ctx, wait)
+	if err == nil {
+		s.unforgotten.Store(false)
+		return
 	}
+	if wait {
+		s.log.Warn("write-ahead log not emptied after keys were destroyed, trying again with the next changes", "error", err)
+	}
+}
+
+// emptyLog writes the write-ahead log into the database and cuts it off.
+func (s *Store) emptyLog(ctx context.Context, wait bool) error {
+	if !wait {
+		if _, err := s.writer.ExecContext(ctx, `PRAGMA busy_timeout = 0`); err != nil {
+			return err
+		}
+		defer func() {
+			_, _ = s.writer.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf(`PRAGMA busy_timeout = %d`, busyMS))
+		}()
+	}
+	var busy, frames, moved int
+	err := s.writer.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &frames, &moved)
+	if err == nil && busy != 0 { // no error for SQLite
+		err = errors.New("somebody reads")
+	}
+	return err
 }
 
 // inChunks runs a query over ids, some at a time; the text has one %s for the marks.

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -49,9 +50,14 @@ type Store struct {
 	// waited for with a deadline.
 	writing chan struct{}
 	insert  *inserter
+
+	unforgotten atomic.Bool // keys were destroyed, and the write-ahead log may hold them
 }
 
 var _ store.Store = (*Store)(nil)
+
+// busyMS is how long, in milliseconds, a connection waits for others.
+const busyMS = 10_000
 
 // Open opens the file, creates it when it is missing, and brings its tables up to
 // date. Use Close.
@@ -103,7 +109,7 @@ func (s *Store) open(ctx context.Context, path string) error {
 }
 
 func open(path, lock string, pragmas ...string) (*sql.DB, error) {
-	return openWith(path, lock, append([]string{"busy_timeout(10000)", "journal_mode(WAL)", "temp_store(MEMORY)"}, pragmas...)...)
+	return openWith(path, lock, append([]string{fmt.Sprintf("busy_timeout(%d)", busyMS), "journal_mode(WAL)", "temp_store(MEMORY)"}, pragmas...)...)
 }
 
 func openWith(path, lock string, pragmas ...string) (*sql.DB, error) {
