@@ -74,3 +74,21 @@ func BenchmarkSealEvent(b *testing.B) {
 		s.Event(&e)
 	}
 }
+
+// BenchmarkKeyIDs is the look for data keys in an ordinary leaf.
+func BenchmarkKeyIDs(b *testing.B) {
+	at := time.Now()
+	e := event.Event{
+		ID: event.NewID(at), Type: "quality.check", Class: event.Manufacturing, Timestamp: at, CollectedAt: at, Station: "hamburg/st01",
+		Data:   []byte(`{"n":4711,"ts":1763800000000,"result":"pass","characteristic":"gap","value":0.25,"by":"p-00112233445566778899aabbccddeeff","note":"000000000000000000000000000000"}`),
+		Sealed: map[string]event.SealedField{"event_data.by": dataKey(b, private(b, seal.P256).Public()).Seal(event.NewID(at), "event_data.by", []byte(`"camera"`))},
+	}
+	leaf, err := e.Leaf()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		seal.KeyIDs(leaf)
+	}
+}

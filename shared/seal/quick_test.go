@@ -1,6 +1,8 @@
 package seal_test
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,4 +65,42 @@ func TestANameIsReplacedWhateverItsCaseSpaceAndSpelling(t *testing.T) {
 	}
 	require.Equal(t, `"p"`, string(seal.ReplaceText([]byte("\"a\u0308NNA\""), "Änna", "p")))
 	require.Equal(t, `""`, string(seal.ReplaceText([]byte(`""`), "", "p")))
+}
+
+// slowKeyIDs reads the whole of a leaf, member by member.
+func slowKeyIDs(leaf []byte) (ids []string) {
+	sealed, _ := event.At(leaf, []string{"sealed"})
+	event.Members(sealed, func(_ string, field json.RawMessage) bool {
+		if key, ok := event.At(field, []string{"key"}); ok && len(key) > 1 && seal.ValidID(string(key[1:len(key)-1])) && !slices.Contains(ids, string(key[1:len(key)-1])) {
+			ids = append(ids, string(key[1:len(key)-1]))
+		}
+		return true
+	})
+	return ids
+}
+
+// FuzzKeyIDs: of a leaf inside the profile the quick look finds what the slow one does.
+func FuzzKeyIDs(f *testing.F) {
+	field := func(digits string) string { return `{"p":{"key":"` + strings.Repeat(digits, 32) + `","text":"AAAA"}}` }
+	const salt = `"salt":"AAECAwQFBgcICQoLDA0ODw=="`
+	for _, leaf := range []string{
+		`{"id":"1","sealed":` + field("ab") + `,` + salt + `}`,
+		`{"sealed":` + field("ab") + `,` + salt + `}`,
+		`{"sealed":` + field("ab") + `,"context":{"x":1,"sealed":` + field("0f") + `},` + salt + `}`,
+		`{"context":{"x":1,"sealed":` + field("0f") + `},` + salt + `}`,
+		`{"a":{"x":1,"sealed":` + field("0f") + `,` + salt + `}}`,
+		`{"a":[{"x":1,"sealed":` + field("0f") + `}],` + salt + `}`,
+		`{"a":",\"sealed\":","sealed":` + field("ab") + `,` + salt + `}`,
+		`{"a":1,"s\u0065aled":` + field("ab") + `,` + salt + `}`,
+		`{"a":1,"sealed":[` + field("ab") + `],` + salt + `}`,
+		`{"a":1,"sealed":1,` + salt + `}`,
+		`{"a":1,"sealed":` + field("ab") + `,"salt":"","salt":"AAECAwQFBgcICQoLDA0ODw=="}`,
+	} {
+		f.Add([]byte(leaf))
+	}
+	f.Fuzz(func(t *testing.T, leaf []byte) {
+		if event.Check(leaf) == nil {
+			require.Equal(t, slowKeyIDs(leaf), seal.KeyIDs(leaf), "%s", leaf)
+		}
+	})
 }

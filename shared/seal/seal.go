@@ -134,9 +134,11 @@ func KeyIDs(leaf []byte) []string {
 	if !bytes.Contains(leaf, []byte(`"sealed":`)) && bytes.IndexByte(leaf, '\\') < 0 {
 		return nil // a key may also be written with escapes
 	}
-	sealed, ok := event.At(leaf, []string{"sealed"})
+	sealed, ok := lastButSalt(leaf)
 	if !ok {
-		return nil
+		if sealed, ok = event.At(leaf, []string{"sealed"}); !ok {
+			return nil
+		}
 	}
 	var ids []string
 	event.Members(sealed, func(_ string, field json.RawMessage) bool {
@@ -151,3 +153,22 @@ func KeyIDs(leaf []byte) []string {
 	})
 	return ids
 }
+
+// lastButSalt returns the value of sealed where that stands as every writer of ours puts
+// it: the last member but the salt. Behind it closes one brace, so it is a member of the
+// leaf itself and not of an object within.
+func lastButSalt(leaf []byte) (value []byte, ok bool) {
+	const key, salt, end = `,"sealed":`, `,"salt":"`, `"}`
+	tail := len(leaf) - len(salt) - base64Salt - len(end)
+	at := bytes.LastIndex(leaf[:max(tail, 0)], []byte(key))
+	if at < 0 || string(leaf[tail:tail+len(salt)]) != salt || string(leaf[len(leaf)-len(end):]) != end ||
+		bytes.IndexByte(leaf[tail+len(salt):len(leaf)-len(end)], '"') >= 0 {
+		return nil, false
+	}
+	value = leaf[at+len(key) : tail]
+	w := walk{doc: value}
+	return value, w.skip(0) == len(value) // else the brace of an object around it is in there, too
+}
+
+// base64Salt is the length of a leaf's salt in base64.
+const base64Salt = 24
