@@ -12,7 +12,7 @@ import (
 type SealRule struct {
 	Type string `yaml:"type" required:"true" doc:"event type, group such as user.*, or *" example:"x.acme.badge_read"`
 	Path string `yaml:"path" required:"true" doc:"event_data.<path>, or **.<name> for a name at any depth" example:"event_data.holder"`
-	As   string `yaml:"as" required:"true" doc:"person (a name: a pseudonym stands in its place), personal, the name of a field set such as secret or recipe, or clear" example:"person"`
+	As   string `yaml:"as" required:"true" doc:"person (a name: a pseudonym stands in its place), personal, target (personal data of whom event_data.targetUser names), the name of a field set such as secret or recipe, or clear" example:"person"`
 }
 
 // SealRules are the rules as package seal takes them.

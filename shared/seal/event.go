@@ -33,6 +33,8 @@ const (
 	setPersonal = "personal"
 	// Removed stands for a user name of which no pseudonym could be made.
 	Removed = "removed"
+	// targetPath names the person whose data AsTarget is.
+	targetPath = "event_data.targetUser"
 )
 
 var errNoKeys = errors.New("sealing is not set up")
@@ -74,18 +76,23 @@ type found struct {
 // names of the policy. It needs ID, Type, CollectedAt and UserID, and returns the
 // data keys that the event names now.
 func (s Sealer) Event(e *event.Event) []*DataKey {
-	keys := s.object(e, "event_data", &e.Data, nil)
+	keys, names := s.object(e, "event_data", &e.Data, nil)
 	if e.Context != nil {
-		keys = s.object(e, "context", &e.Context, keys)
+		keys, _ = s.object(e, "context", &e.Context, keys)
+		for _, n := range names {
+			e.Context = ReplaceText(e.Context, n.name, n.stand)
+		}
 	}
 	return keys
 }
 
-// object seals the fields of one object of the event.
-func (s Sealer) object(e *event.Event, root string, object *json.RawMessage, keys []*DataKey) []*DataKey {
+// object seals the fields of one object of the event, and returns the names that
+// were in it.
+func (s Sealer) object(e *event.Event, root string, object *json.RawMessage, keys []*DataKey) ([]*DataKey, []named) {
 	before := *object
 	var list []found
 	var names []named
+	target := ""
 	data := s.Policy.For(e.Type).apply(before, root, func(path, as string, value []byte) Verdict {
 		if empty(value) {
 			return Verdict{}
@@ -94,6 +101,9 @@ func (s Sealer) object(e *event.Event, root string, object *json.RawMessage, key
 		if as != AsPerson || !isName {
 			list = append(list, found{path, as, value})
 			return Verdict{Drop: true}
+		}
+		if path == targetPath && IsPseudonym(name) {
+			target = name
 		}
 		if nobody(name) {
 			return Verdict{}
@@ -107,6 +117,9 @@ func (s Sealer) object(e *event.Event, root string, object *json.RawMessage, key
 			stand = Removed
 		} else {
 			list = append(list, found{path, stand, value})
+			if path == targetPath {
+				target = stand
+			}
 			if e.UserID == "" && (path == "event_data.userId" || path == "event_data.user") {
 				e.UserID = stand
 			}
@@ -118,7 +131,7 @@ func (s Sealer) object(e *event.Event, root string, object *json.RawMessage, key
 	})
 	if len(list) > maxSealed {
 		*object = json.RawMessage("{}")
-		return once(keys, s.Put(e, root, subjectOf(e), before))
+		return once(keys, s.Put(e, root, subjectOf(e), before)), names
 	}
 	for _, n := range names {
 		data = ReplaceText(data, n.name, n.stand)
@@ -129,14 +142,16 @@ func (s Sealer) object(e *event.Event, root string, object *json.RawMessage, key
 		switch {
 		case IsPseudonym(f.as):
 			subject = Person(f.as)
-		case f.as == AsPerson, f.as == AsPersonal:
+		case f.as == AsTarget && target != "":
+			subject = Person(target)
+		case f.as == AsPerson, f.as == AsPersonal, f.as == AsTarget:
 			subject = subjectOf(e)
 		default:
 			subject = Set(f.as)
 		}
 		keys = once(keys, s.Put(e, f.path, subject, f.value))
 	}
-	return keys
+	return keys, names
 }
 
 // once adds a key to a list that has it not.

@@ -22,6 +22,9 @@ const (
 	// AsPersonal: sealed with the key of the event's person; of an event without
 	// one with the key of the field set "personal".
 	AsPersonal = "personal"
+	// AsTarget: sealed with the key of the person that event_data.targetUser names, as
+	// it is that person's data whoever acted; without one like AsPersonal.
+	AsTarget = "target"
 	// AsClear takes the field out of the policy. Any other word is the name of a
 	// field set, and the field is sealed with the key of that set.
 	AsClear = "clear"
@@ -34,7 +37,7 @@ const anywhere = "**."
 type Rule struct {
 	Type string // exact name, a group such as user.*, or *
 	Path string // event_data.a.b, or **.name: any depth, letters' case and _ and - don't count
-	As   string // AsPerson, AsPersonal, AsClear, or a field set
+	As   string // AsPerson, AsPersonal, AsTarget, AsClear, or a field set
 	Why  string
 }
 
@@ -58,7 +61,7 @@ func (r Rule) Check() error {
 		return fmt.Errorf("path %q is neither event_data.<path> nor **.<name>", r.Path)
 	}
 	if !validSet(r.As) {
-		return fmt.Errorf("as: %q is neither %s, %s, %s nor the name of a field set ([a-z][a-z0-9_-]*)", r.As, AsPerson, AsPersonal, AsClear)
+		return fmt.Errorf("as: %q is neither %s, %s, %s, %s nor the name of a field set ([a-z][a-z0-9_-]*)", r.As, AsPerson, AsPersonal, AsTarget, AsClear)
 	}
 	return nil
 }

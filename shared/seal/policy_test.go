@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -114,5 +115,34 @@ func TestANameIsReplacedInEverySpellingThatGivesItsPseudonym(t *testing.T) {
 			require.Equal(t, event.Pseudonym(key, name), event.Pseudonym(key, plain), other)
 			require.Equal(t, `{"note":"p-1","of":["p-1"],"x":"Anna-Lena"}`, string(seal.ReplaceText([]byte(`{"note":"`+other+`","of":["`+other+`"],"x":"Anna-Lena"}`), name, "p-1")), other)
 		}
+	}
+}
+
+func TestPersonalDataOfAnAccountGoWithThePersonWhoseAccountItIs(t *testing.T) {
+	vault := private(t, seal.P256)
+	ring := seal.NewRing()
+	ring.SetRecipient(vault.Public())
+	policy, err := seal.NewPolicy(nil)
+	require.NoError(t, err)
+	key := []byte("0123456789abcdef")
+	s := seal.Sealer{Policy: policy, Keys: ring, Pseudonym: func(_ *event.Event, name string) (string, bool) { return event.Pseudonym(key, name), true }}
+	admin, anna := event.Pseudonym(key, "Bert"), event.Pseudonym(key, "Anna")
+	for _, target := range []string{"Anna", anna} {
+		e := event.Event{
+			ID: eventID, Type: event.TypeAccountChange, UserID: admin, CollectedAt: time.Now(),
+			Data:    json.RawMessage(`{"after":{"phone":"4711"},"before":null,"by":"Bert","targetUser":"` + target + `"}`),
+			Context: json.RawMessage(`{"note":"Bert","n":1}`),
+		}
+		subjects := map[string]string{}
+		for _, k := range s.Event(&e) {
+			for path, f := range e.Sealed {
+				if f.Key == k.ID {
+					subjects[path] = k.Label.Subject
+				}
+			}
+		}
+		require.Equal(t, anna, subjects["event_data.after"], "it goes with its person, not with the administrator")
+		require.Equal(t, admin, subjects["event_data.by"])
+		require.JSONEq(t, `{"note":"`+admin+`","n":1}`, string(e.Context), "a name of event_data is one in context, too")
 	}
 }
