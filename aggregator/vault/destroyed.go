@@ -130,26 +130,35 @@ func (v *Vault) missing(ctx context.Context) error {
 		return fmt.Errorf("vault: list of destroyed keys in the database: %w", err)
 	}
 	if err == nil {
-		if err := v.adopt(note, slices.Concat(v.signers(), v.o.Revoked)); err != nil {
+		if err := v.ours(v.Adopt(note)); err != nil {
 			return err
 		}
 	}
-	text, err := r.Setting(ctx, settingErased)
+	note, err = r.Setting(ctx, settingErased)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("vault: erased people in the database: %w", err)
 	}
-	return v.adoptErased(text)
+	return v.ours(v.adoptErased(note))
+}
+
+// ours passes over a list of the database that no good key of ours signed: whoever
+// writes to the database can't destroy keys by it, nor keep the program from
+// starting. What counts then is on disk.
+func (v *Vault) ours(err error) error {
+	if errors.Is(err, seal.ErrDestroyed) || errors.Is(err, errErased) {
+		v.log.Error("a list of what was destroyed, in the database, is not signed by a key of ours that counts; it is not used", "error", err)
+		return nil
+	}
+	return err
 }
 
 // Adopt takes what a signed list has that the one here has not: an agent remembered
 // what a restored folder forgot. Nothing ever comes off the list.
-func (v *Vault) Adopt(note []byte) error { return v.adopt(note, v.signers()) }
-
-func (v *Vault) adopt(note []byte, keys []evidence.CosignerKey) error {
-	theirs, err := seal.OpenDestroyed(note, keys)
+func (v *Vault) Adopt(note []byte) error {
+	theirs, err := seal.OpenDestroyed(note, v.signers())
 	if err != nil {
 		return fmt.Errorf("vault: %w", err)
 	}

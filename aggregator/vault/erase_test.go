@@ -229,6 +229,31 @@ func TestADestroyedVaultKeyIsNotBroughtBackByABackup(t *testing.T) {
 	}
 }
 
+func TestWhoWritesToTheDatabaseAloneDestroysNothingByItsLists(t *testing.T) {
+	r := newRig(t)
+	a, b := r.login(anna, "Anna"), r.login(bert, "Bert")
+	r.erase(anna)
+	_, stranger, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	list, err := seal.Destroyed{Number: 8}.With(seal.KeyIDs(b))
+	require.NoError(t, err)
+	forged, err := list.Sign(r.opts.Name, stranger)
+	require.NoError(t, err)
+	people, err := evidence.SignNote([]byte("linewatch/erased/v1\n"+bert+" 2199-01-01T00:00:00Z\n"), r.opts.Name, stranger)
+	require.NoError(t, err)
+	for _, settings := range []map[string][]byte{
+		{"vault.destroyed": forged, "vault.erased": people}, {"vault.destroyed": []byte("x"), "vault.erased": []byte(`{"version":1}`)},
+	} {
+		_, err = r.store.Commit(t.Context(), store.Change{Settings: settings})
+		require.NoError(t, err)
+		r.vault = r.beside(nil)
+		_, err = r.vault.Reapply(t.Context())
+		require.NoError(t, err, "nor is anybody kept from starting")
+		require.Equal(t, vault.StateOpened, r.fields(b, all)[seal.UserPath].State)
+		require.Equal(t, vault.StateErased, r.fields(a, all)[seal.UserPath].State)
+	}
+}
+
 func TestAListThatAnOlderKeySignedCountsAndIsSignedAnew(t *testing.T) {
 	r := newRig(t)
 	a := r.login(anna, "Anna")
@@ -249,6 +274,13 @@ func TestAListThatAnOlderKeySignedCountsAndIsSignedAnew(t *testing.T) {
 	_, err = seal.OpenDestroyed(note, []evidence.CosignerKey{{Name: r.opts.Name, Key: key.Public().(ed25519.PublicKey)}})
 	require.NoError(t, err)
 	require.Equal(t, uint64(2), list.Number, "agents fetch it")
+	r.opts.Revoked = nil
+	require.NoError(t, os.RemoveAll(filepath.Join(r.opts.Dir, vault.FileDestroyed)))
+	r.vault = r.beside(nil)
+	_, err = r.vault.Reapply(t.Context())
+	require.NoError(t, err)
+	again, _ := r.vault.List()
+	require.Equal(t, list.IDs, again.IDs, "the database has what was signed anew, and erased people need no old key")
 	require.Equal(t, vault.StateErased, r.fields(a, all)[seal.UserPath].State)
 }
 

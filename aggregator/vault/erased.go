@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,42 +9,76 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/shared/durable"
 	"github.com/linewatch/linewatch/shared/event"
+	"github.com/linewatch/linewatch/shared/evidence"
 	"github.com/linewatch/linewatch/shared/seal"
 )
 
-// settingErased keeps in the database what erased.json says, for a folder that is
+// settingErased keeps in the database what erased.note says, for a folder that is
 // put back from a backup.
 const settingErased = "vault.erased"
 
-// erasedFile is erased.json: the pseudonyms of people that were erased, and when.
-// A station that was offline then brings data keys that nobody knew of.
-type erasedFile struct {
-	Version int                  `json:"version"`
-	People  map[string]time.Time `json:"people"`
-}
+const erasedMagic = "linewatch/erased/v1"
 
-func parseErased(text []byte) (map[string]time.Time, error) {
-	f := erasedFile{}
-	if err := json.Unmarshal(text, &f); err != nil || f.Version != fileVersion {
-		return nil, fmt.Errorf("vault: %s is damaged or of another version (restore it: without it what offline stations still hold of erased people could be read)", FileErased)
+// errErased says that a text is no signed list of erased people.
+var errErased = errors.New("no signed list of erased people")
+
+// signErased writes the list: a signed note with a line for each person, the
+// pseudonym and the time of the erasure. It is signed because it destroys keys:
+// whoever writes to the database alone must not be able to.
+func (v *Vault) signErased(people map[string]time.Time) ([]byte, error) {
+	text := []byte(erasedMagic + "\n")
+	for _, p := range slices.Sorted(maps.Keys(people)) {
+		text = fmt.Appendf(text, "%s %s\n", p, people[p].UTC().Format(time.RFC3339Nano))
 	}
-	return f.People, nil
+	note, err := evidence.SignNote(text, v.o.Name, v.o.Signer)
+	if err != nil {
+		return nil, fmt.Errorf("vault: erased people: %w", err)
+	}
+	return note, nil
 }
 
-func readErased(dir string) (map[string]time.Time, error) {
-	text, err := os.ReadFile(filepath.Join(dir, FileErased))
+func parseErased(note []byte, keys []evidence.CosignerKey) (map[string]time.Time, error) {
+	text, _, err := evidence.OpenNote(note, keys)
+	if err != nil {
+		return nil, fmt.Errorf("vault: %w: %w", errErased, err)
+	}
+	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	if lines[0] != erasedMagic {
+		return nil, fmt.Errorf("vault: %w: header", errErased)
+	}
+	people := make(map[string]time.Time, len(lines)-1)
+	for _, l := range lines[1:] {
+		p, at, _ := strings.Cut(l, " ")
+		if people[p], err = time.Parse(time.RFC3339Nano, at); err != nil || !seal.IsPseudonym(p) {
+			return nil, fmt.Errorf("vault: %w: line", errErased)
+		}
+	}
+	return people, nil
+}
+
+func (v *Vault) readErased() (map[string]time.Time, error) {
+	if v.o.Signer == nil {
+		return nil, nil
+	}
+	path := filepath.Join(v.o.Dir, FileErased)
+	note, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("vault: %w", err)
 	}
-	return parseErased(text)
+	people, err := parseErased(note, slices.Concat(v.signers(), v.o.Revoked))
+	if err != nil {
+		return nil, fmt.Errorf("%w (%s; restore it: without it what offline stations still hold of erased people could be read)", err, path)
+	}
+	return people, nil
 }
 
 // noteErased remembers erasures, before anything is destroyed: from then on data
@@ -56,22 +89,23 @@ func (v *Vault) noteErased(people map[string]time.Time) error {
 		return err
 	}
 	defer unlock()
-	there, err := readErased(v.o.Dir)
+	there, err := v.readErased()
 	if err != nil {
 		return err
 	}
-	all := maps.Clone(people)
+	all := map[string]time.Time{}
+	maps.Copy(all, people)
 	for p, at := range there {
 		if at.After(all[p]) {
 			all[p] = at
 		}
 	}
-	text, err := json.MarshalIndent(erasedFile{fileVersion, all}, "", "  ")
-	if err == nil {
-		err = durable.WriteFile(filepath.Join(v.o.Dir, FileErased), text, 0o600)
-	}
+	note, err := v.signErased(all)
 	if err != nil {
-		return fmt.Errorf("vault: %w", err)
+		return err
+	}
+	if err := durable.WriteFile(filepath.Join(v.o.Dir, FileErased), note, 0o600); err != nil {
+		return fmt.Errorf("vault: erased people: %w", err)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -81,8 +115,8 @@ func (v *Vault) noteErased(people map[string]time.Time) error {
 }
 
 // adoptErased takes what the database remembers of erasures and the folder does not.
-func (v *Vault) adoptErased(text []byte) error {
-	theirs, err := parseErased(text)
+func (v *Vault) adoptErased(note []byte) error {
+	theirs, err := parseErased(note, v.signers())
 	if err != nil {
 		return err
 	}

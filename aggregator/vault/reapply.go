@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -51,7 +50,7 @@ func (v *Vault) Reapply(ctx context.Context) (back int, err error) {
 	if err := v.missing(ctx); err != nil {
 		return 0, err
 	}
-	if err := v.signAnew(); err != nil {
+	if err := v.signAnew(ctx); err != nil {
 		return 0, err
 	}
 	if err := v.heal(ctx); err != nil {
@@ -102,8 +101,8 @@ func (v *Vault) notApplied(ctx context.Context, list seal.Destroyed) (again []st
 	return again, back, nil
 }
 
-// signAnew signs the list with today's key when an older one did.
-func (v *Vault) signAnew() error {
+// signAnew signs the lists with today's key when an older one did.
+func (v *Vault) signAnew(ctx context.Context) error {
 	_, note := v.List()
 	if note == nil {
 		return nil
@@ -112,8 +111,20 @@ func (v *Vault) signAnew() error {
 		return nil
 	}
 	v.log.Warn("the list of destroyed keys is signed anew: the aggregator's key was changed")
-	_, err := v.addDestroyed(nil, 0)
-	return err
+	if _, err := v.addDestroyed(nil, 0); err != nil {
+		return err
+	}
+	if err := v.noteErased(v.whenErased()); err != nil {
+		return err
+	}
+	settings, err := v.settings()
+	if err != nil {
+		return err
+	}
+	if _, err := v.o.Ledger.Commit(ctx, store.Change{Settings: settings}); err != nil {
+		return fmt.Errorf("vault: keep the lists in the database: %w", err)
+	}
+	return nil
 }
 
 // heal takes key pairs out of vault.json that are on the list: a backup of the file
@@ -166,15 +177,14 @@ func (v *Vault) destroyKeys(ctx context.Context, ids []string, action, by string
 
 // delete deletes data keys from the database, in the transactions that record it.
 func (v *Vault) delete(ctx context.Context, ids []string, list seal.Destroyed, action, by string, more map[string]any) error {
-	erased, err := json.Marshal(erasedFile{fileVersion, v.whenErased()})
+	settings, err := v.settings()
 	if err != nil {
 		return err
 	}
 	at := v.now().UTC()
 	for from := 0; from < len(ids); from += destroyedChunk {
 		part := ids[from:min(len(ids), from+destroyedChunk)]
-		_, note := v.List() // the newest, whoever wrote it
-		change := store.Change{Settings: map[string][]byte{settingDestroyed: note, settingErased: erased}}
+		change := store.Change{Settings: settings}
 		for _, id := range part {
 			change.Destroy = append(change.Destroy, store.DestroyedKey{ID: id, List: list.Number, At: at})
 		}
@@ -191,4 +201,21 @@ func (v *Vault) delete(ctx context.Context, ids []string, list seal.Destroyed, a
 		}
 	}
 	return nil
+}
+
+// settings are what the database keeps of the folder's lists: the newest, whoever
+// wrote them.
+func (v *Vault) settings() (map[string][]byte, error) {
+	out := map[string][]byte{}
+	if _, note := v.List(); note != nil {
+		out[settingDestroyed] = note
+	}
+	if people := v.whenErased(); len(people) > 0 {
+		note, err := v.signErased(people)
+		if err != nil {
+			return nil, err
+		}
+		out[settingErased] = note
+	}
+	return out, nil
 }

@@ -33,7 +33,7 @@ import (
 const (
 	FileVault     = "vault.json"
 	FileDestroyed = "destroyed.note"
-	FileErased    = "erased.json"
+	FileErased    = "erased.note"
 )
 
 // Errors that callers branch on.
@@ -263,7 +263,7 @@ func (v *Vault) load() error {
 	if err != nil {
 		return err
 	}
-	erased, err := readErased(v.o.Dir)
+	erased, err := v.readErased()
 	if err != nil {
 		return err
 	}
