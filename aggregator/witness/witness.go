@@ -225,12 +225,18 @@ func (k *Keeper) kept(ctx context.Context, log string) (state, error) {
 }
 
 // keep stores a note as the newest and, for good, when a log was registered since
-// the last that was kept so, or an hour passed.
+// the last that was kept so, or an hour passed. A witness that stays away does not
+// keep proofs from settling: after two hours more than half of them will do.
 func (k *Keeper) keep(ctx context.Context, l store.Log, s state, note []byte, lines int, registered time.Time) error {
 	now := k.opts.Now().UTC()
 	s.Size, s.Note, s.Lines = l.Size, string(note), lines
 	change := store.Change{Settings: map[string][]byte{}}
-	if lines == len(k.opts.Witnesses) && (s.Kept == 0 || registered.After(s.KeptAt) || now.Sub(s.KeptAt) >= keepEvery) {
+	waiting := now.Sub(s.KeptAt)
+	if s.Kept == 0 {
+		waiting = now.Sub(registered)
+	}
+	all := lines == len(k.opts.Witnesses)
+	if all && (s.Kept == 0 || registered.After(s.KeptAt) || waiting >= keepEvery) || 2*lines > len(k.opts.Witnesses) && waiting >= 2*keepEvery {
 		change.Settings[keptOf(l.ID, s.Kept)] = note
 		s.Kept, s.KeptAt = s.Kept+1, now
 	}

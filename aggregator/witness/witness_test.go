@@ -5,10 +5,12 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -195,6 +197,45 @@ func TestAnotherLedgerUnderTheSameNameIsNotCosigned(t *testing.T) {
 	}
 	s.grow(s.db, s.log, 1)
 	require.NoError(t, s.keeper(s.db).Round(t.Context()), "the first one goes on")
+}
+
+// A witness that answers with more than its line must not keep the others' out.
+func TestAWitnessCannotFillTheNoteForOthers(t *testing.T) {
+	s := newScene(t, "w1", "w2")
+	next := s.clients[0].HTTP.Transport
+	s.clients[0].HTTP.Transport = tripper(func(r *http.Request) (*http.Response, error) {
+		resp, err := next.RoundTrip(r)
+		if err == nil {
+			more := strings.NewReader(strings.Repeat("— w9 AAAAAAAAAAAAAAAA\n", 97))
+			resp.Body, resp.ContentLength = io.NopCloser(io.MultiReader(resp.Body, more)), -1
+		}
+		return resp, err
+	})
+	s.grow(s.db, s.log, 5)
+	k := s.keeper(s.db)
+	require.NoError(t, k.Round(t.Context()))
+	at, lines := s.sizeOf(k, 0)
+	require.Equal(t, []int{5, 2}, []int{int(at), lines})
+}
+
+// While a witness stays away the notes under which proofs are made settle all the
+// same, with more than half of the witnesses.
+func TestProofsSettleThoughAWitnessStaysAway(t *testing.T) {
+	s := newScene(t, "w1", "w2", "w3")
+	k := s.keeper(s.db)
+	s.down.Store(true)
+	var sizes []uint64
+	for range 9 {
+		s.grow(s.db, s.log, 3)
+		s.now = s.now.Add(30 * time.Minute)
+		require.ErrorContains(t, k.Round(t.Context()), "no route")
+		at, lines := s.sizeOf(k, 1)
+		require.Equal(t, 2, lines)
+		sizes = append(sizes, at)
+	}
+	require.Less(t, sizes[0], sizes[2], "under the newest at first: the one that is away may come back")
+	settled := sizes[4]
+	require.Equal(t, []uint64{settled, settled, settled, settled}, sizes[5:], "after two hours it stays as it is")
 }
 
 // tripper is a function as a transport.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -85,7 +86,7 @@ type Client struct {
 	By     evidence.CosignerKey
 }
 
-// Add sends a request and returns the checkpoint with the witness's line behind
+// Add sends a request and returns the checkpoint with one line of the witness behind
 // those that it has. A [*ConflictError] names the size that the witness knows. An
 // answer that is not a good cosignature of this witness is an error.
 func (c *Client) Add(ctx context.Context, r Request) ([]byte, error) {
@@ -117,11 +118,23 @@ func (c *Client) Add(ctx context.Context, r Request) ([]byte, error) {
 	if err != nil {
 		return fail(err)
 	}
-	note := append(bytes.Clone(r.Checkpoint), body...)
-	if _, _, _, err := evidence.VerifyCosigned(note, peek.Origin, []evidence.CosignerKey{c.By}); err != nil {
+	line, err := c.line(peek, body)
+	if err != nil {
 		return fail(err)
 	}
-	return note, nil
+	return slices.Concat(r.Checkpoint, line), nil
+}
+
+// line is the first line of an answer that is a good cosignature of this witness.
+// What else stands there is dropped: it must not fill the note for other witnesses.
+func (c *Client) line(checkpoint evidence.Checkpoint, answer []byte) ([]byte, error) {
+	for line := range bytes.Lines(answer) {
+		note := slices.Concat(checkpoint.Body(), []byte("\n"), line)
+		if _, _, _, err := evidence.VerifyCosigned(note, checkpoint.Origin, []evidence.CosignerKey{c.By}); err == nil {
+			return line, nil
+		}
+	}
+	return nil, fmt.Errorf("answers %s: %w", clip(answer), evidence.ErrCosignature)
 }
 
 // Shown asks a witness for the newest checkpoint that it cosigned of a log, as the

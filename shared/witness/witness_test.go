@@ -255,3 +255,24 @@ func FuzzParseRequest(f *testing.F) {
 		}
 	})
 }
+
+// A witness may answer with anything: only its own line is taken, or the note would
+// have no room for those of others.
+func TestOfAnAnswerOneGoodLineIsTaken(t *testing.T) {
+	w, h := open(t, filepath.Join(t.TempDir(), "state")), newHistory(t, "a", 9)
+	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		rec := httptest.NewRecorder()
+		w.ServeHTTP(rec, r)
+		line := rec.Body.String()
+		rw.WriteHeader(rec.Code)
+		fmt.Fprint(rw, strings.Repeat("— w2 AAAAAAAAAAAAAAAA\n", 40)+line+line+"anything\n\n"+line)
+	}))
+	defer srv.Close()
+	c := &witness.Client{HTTP: srv.Client(), Prefix: srv.URL, By: evidence.CosignerKey{Name: "w1", Key: public("w1")}}
+	note, err := c.Add(t.Context(), h.request(0, 7))
+	require.NoError(t, err)
+	_, lines, err := evidence.Lines(note, follows(origin), []evidence.CosignerKey{c.By})
+	require.NoError(t, err)
+	require.Len(t, lines, 2, "the log's and the witness's")
+	require.Equal(t, evidence.LineGood, lines[1].State)
+}

@@ -103,6 +103,23 @@ func (x *exported) turned(t *testing.T) {
 		said, err := cmd.CombinedOutput()
 		require.Equal(t, holds, err == nil, "%s: %s", name, said)
 	}
+	for name, stands := range map[string]string{
+		"the ledger is pinned":                                             "STANDS IN A BASIS LEAF signed by linewatch/_aggregator/",
+		"what a program handed in registers nothing":                       "STANDS IN NO BASIS LEAF",
+		"a forger names itself in a log of its own, the ledger is pinned":  "STANDS IN NO BASIS LEAF",
+		"the new key, and the leaf that names it is left out":              "STANDS IN NO BASIS LEAF",
+		"after a change of the key, the station is pinned":                 "STANDS IN A BASIS LEAF signed by linewatch/a",
+		"what a program handed in changes no key of the ledger":            "STANDS IN A BASIS LEAF signed by linewatch/_aggregator/",
+		"a forger names itself in a log of its own, the station is pinned": "STANDS IN NO BASIS LEAF",
+	} {
+		require.NotEmpty(t, vectors[name].Bundle, name)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "turned.bundle"), []byte(vectors[name].Bundle), 0o600))
+		cmd := exec.CommandContext(t.Context(), "python3", "check.py", "turned.bundle")
+		cmd.Dir = dir
+		said, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s: %s", name, said)
+		require.Contains(t, string(said), stands, name)
+	}
 }
 
 func (x *exported) everyByte(t *testing.T) {
