@@ -21,7 +21,8 @@ type BrowseOptions struct {
 	Depth int
 	// Max variables; 0 = 1,000.
 	Max int
-	// Standard includes what every server has (the Server object).
+	// Standard includes what every server has: the Server object, and variables of
+	// OPC UA's own namespace.
 	Standard bool
 }
 
@@ -98,7 +99,7 @@ func (w *walk) down(ctx context.Context, at browsed, path string, depth int) err
 		return nil
 	}
 	w.seen[key] = true
-	if at.class == ua.NodeClassVariable {
+	if at.class == ua.NodeClassVariable && (w.where.Standard || at.id.Namespace() != 0) {
 		w.found = append(w.found, Variable{ID: uriForm(at.id, w.e.session.Namespaces), Path: path, Name: at.name})
 		w.ids = append(w.ids, at.id)
 	}

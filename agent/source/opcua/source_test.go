@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -291,6 +292,12 @@ func tools(t *testing.T, server *line) {
 	cfg.Groups = nil
 	variables, err := Browse(t.Context(), cfg, opts, BrowseOptions{Path: "/Objects/v:Line1/v:Press", Depth: 1})
 	require.NoError(t, err)
+	everything, err := Browse(t.Context(), cfg, opts, BrowseOptions{})
+	require.NoError(t, err)
+	require.NotEmpty(t, everything)
+	for _, v := range everything {
+		require.True(t, strings.HasPrefix(v.ID, "nsu="), "%s is of every server, not of this equipment", v.ID)
+	}
 	text := YAML(cfg, variables)
 	require.Contains(t, text, `- {id: "nsu=urn:linewatch:test;s=Line1.Press.Temperature", as: line1.press.temperature}   # now 41.5`)
 	parsed, err := config.Parse("agent.yaml", []byte("station: a/b\ndata_dir: /x\n"+text), "/x")

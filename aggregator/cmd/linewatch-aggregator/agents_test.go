@@ -71,7 +71,7 @@ func (s *shell) agentOf(url string, n int) *wiretest.Agent {
 	require.Contains(s.t, s.ok("agents", "list"), "waits for approval")
 	require.Regexp(s.t, "compare with what the station printed:  station "+a.ID+" [0-9a-f]{64}\n.*agents approve "+a.ID, s.ok("agents", "list"))
 	require.Contains(s.t, s.ok("check"), "1 agents wait")
-	s.fails(cli.ExitFailed, []string{"agents", "approve", "a0123456789abcde"}, "a0123456789abcde")
+	s.fails(cli.ExitFailed, []string{"agents", "approve", "a0123456789abcde"}, "a0123456789abcde", "agents list")
 	s.ok("agents", "approve", a.ID)
 	ingesttest.Resign(s.t, a, &req, key)
 	status, answer := ingesttest.Ask(s.t, a, req)

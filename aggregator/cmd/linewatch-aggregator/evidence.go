@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -22,7 +23,7 @@ func (a *app) agentsCommand() *cobra.Command {
 	approve := &cobra.Command{Use: "approve AGENT", Short: "Admit an agent that waits", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
 		return a.open(cmd, func(ctx context.Context, agg *aggregator.Aggregator) error {
 			if err := agg.Enrol.Approve(ctx, args[0], replaces, who()); err != nil {
-				return err
+				return whichAgent(err)
 			}
 			return a.done(cmd, map[string]string{"agent": args[0], "state": "approved", "replaces": replaces}, "approved; the agent asks again within a minute")
 		})
@@ -34,7 +35,7 @@ func (a *app) agentsCommand() *cobra.Command {
 		}
 		return a.open(cmd, func(ctx context.Context, agg *aggregator.Aggregator) error {
 			if err := agg.Enrol.Revoke(ctx, args[0], who(), reason); err != nil {
-				return err
+				return whichAgent(err)
 			}
 			return a.done(cmd, map[string]string{"agent": args[0], "state": "revoked"}, "revoked")
 		})
@@ -42,6 +43,14 @@ func (a *app) agentsCommand() *cobra.Command {
 	revoke.Flags().StringVar(&reason, "reason", "", "why")
 	cmd.AddCommand(list, approve, revoke, a.sheetCommand())
 	return cmd
+}
+
+// whichAgent adds to an error of an unknown agent where the known ones are.
+func whichAgent(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("%w; linewatch-aggregator agents list has the ids of all", err)
+	}
+	return err
 }
 
 func (a *app) listAgents(cmd *cobra.Command, ctx context.Context, agg *aggregator.Aggregator) error {
