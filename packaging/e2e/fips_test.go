@@ -41,4 +41,7 @@ func TestTheProgramsWorkInFIPSMode(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file, append(text, "\nvault: {root: passphrase, file: "+phrase+"}\n"...), 0o600))
 	require.Contains(t, p.Command("keys", "vault", "list"), "root key: passphrase")
+	vault, err := os.ReadFile(filepath.Join(p.Data, "vault", "vault.json"))
+	require.NoError(t, err)
+	require.Contains(t, string(vault), "pbkdf2-sha256", "the mode was really on: outside of it this is argon2id")
 }

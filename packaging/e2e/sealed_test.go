@@ -115,12 +115,14 @@ func TestASealedFieldIsReadByWhoMayAndByNobodyAfterTheErasure(t *testing.T) {
 		ProofsHold int `json:"proofs_that_verify"`
 		Unreadable int `json:"sealed_fields_unreadable"`
 		StillOpen  int `json:"sealed_fields_still_readable"`
+		Others     int `json:"sealed_fields_of_other_keys_readable"`
 	}
 	require.NoError(t, json.Unmarshal(text, &c))
 	require.Positive(t, c.Checked)
 	require.Equal(t, c.Checked, c.ProofsHold)
 	require.Equal(t, 2, c.Unreadable)
 	require.Zero(t, c.StillOpen)
+	require.Equal(t, 1, c.Others, "the password is told")
 	p.Wait("type:privacy.fulfilled", 1)
 	proof, err := p.Raw("/api/v1/events/" + first.Leaf.ID + "/proof")
 	require.NoError(t, err)
@@ -148,7 +150,9 @@ func TestNoPlaintextOfAPolicyFieldIsAnywhere(t *testing.T) {
 			for n := range 20 {
 				Publish(t, client, "plant/line3/login", login(n))
 			}
-			Publish(t, client, "plant/line3/quality", fmt.Sprintf(`{"panel":1,"recipe":{"name":%q},"by":%q,"ts":"nonsense"}`, secretWords[2], secretWords[0]))
+			Publish(t, client, "plant/line3/quality", fmt.Sprintf(`{"panel":1,"recipe":{"name":%q},"by":%q,"ts":%q}`, secretWords[2], secretWords[0], secretWords[0]))
+			Publish(t, client, "plant/line3/quality", `{"by":"`+secretWords[0]+`", no JSON "`+secretWords[2]+`"`)
+			p.Wait("type:ingest.quarantined station:"+s.Name, 1)
 			Publish(t, client, "plant/line3/login", `{"operator":"`+secretWords[0]+`", no JSON "`+secretWords[2]+`"`)
 			Publish(t, client, "plant/line3/login", fmt.Sprintf(`{"operator":%q,"password":%q,"big":%q}`, secretWords[0], secretWords[2], strings.Repeat("x", 70000)))
 			p.Wait("type:user.login station:"+s.Name, 20)
@@ -184,6 +188,7 @@ func TestNoPlaintextOfAPolicyFieldIsAnywhere(t *testing.T) {
 				leaves += string(e) + "\n"
 			}
 			require.Greater(t, len(leaves), 10_000)
+			p.File("signals", s.Command("signals", "--json")+s.Command("status", "--json")+s.Command("journal", "tail"))
 			p.File("leaves", leaves)
 			require.Equal(t, 0, s.Agent().Stop(t))
 			require.Equal(t, 0, p.Aggregator().Stop(t))
@@ -299,6 +304,43 @@ func TestErasedStaysErased(t *testing.T) {
 	for _, e := range second {
 		require.Equal(t, "erased", security.open(t, e.Leaf.ID).Stored.Sealed["user_id"].State)
 	}
+}
+
+// TestAStationThatWasOfflineBringsNobodyBack: its data keys were never here when the
+// person was erased, so no list could name them.
+func TestAStationThatWasOfflineBringsNobodyBack(t *testing.T) {
+	t.Parallel()
+	broker := peertest.Mosquitto(t, peertest.MosquittoConfig{})
+	p := New(t, Options{})
+	s := p.Station("st07", sealedLine(broker.URL))
+	s.Start()
+	client := Publisher(t, broker.URL)
+	Publish(t, client, "plant/line3/login", login(1))
+	first := p.Wait("type:user.login station:"+s.Name, 1)[0]
+	security := p.As("security")
+
+	require.Equal(t, 0, p.Aggregator().Stop(t))
+	require.Equal(t, 0, s.Agent().Stop(t))
+	s.Launch() // with new data keys, and nobody to bring them to
+	known := len(blobs(t, s.Data()))
+	Until(t, "the agent to record", func() bool {
+		Publish(t, client, "plant/line3/login", login(2))
+		return len(blobs(t, s.Data())) > known
+	}, nil)
+	p.Command("person", "erase", first.Leaf.User, "--ground", "request of the person", "--certificate", filepath.Join(p.Dir, "cert"), "--yes")
+	p.StartAggregator()
+	events := p.Wait("type:user.login station:"+s.Name, 2)
+	for _, e := range events {
+		got := security.open(t, e.Leaf.ID)
+		require.Equal(t, "erased", got.Stored.Sealed["user_id"].State)
+		require.NotContains(t, got.Stored.Opened, "user_id")
+	}
+	require.Equal(t, 0, s.Agent().Stop(t))
+	s.Start() // with other data keys again
+	Publish(t, client, "plant/line3/login", login(3))
+	fresh := p.Wait("type:user.login data.n:3", 1)[0]
+	require.Equal(t, secretWords[0], security.open(t, fresh.Leaf.ID).Stored.Opened["user_id"], "who goes on working is recorded anew")
+	require.Contains(t, p.Command("verify"), "everything agrees")
 }
 
 // blobs are the ids of the wrapped data keys in the files of a folder.
