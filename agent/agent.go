@@ -148,6 +148,7 @@ func openJournal(ctx context.Context, cfg config.Config, id *enrol.Identity, log
 	o := journal.Options{
 		Dir: filepath.Join(cfg.DataDir, "journal"), Gentle: cfg.Journal.Commit == "gentle", Refill: cfg.Journal.Refill,
 		Signer: id.LogKey(), Next: id.NextLogKey(), Reason: id.Cause(), AgentID: id.AgentID, Station: cfg.Station, Version: version.String(), Logger: log, Boot: identity.Boot,
+		Memory: filepath.Join(cfg.DataDir, "identity", "journal.json"),
 	}
 	size, err := conf.ParseSize(cfg.Journal.FileSize)
 	if err != nil {

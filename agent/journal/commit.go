@@ -127,6 +127,7 @@ func (j *Journal) commit(b *batch) error {
 	}
 	j.pending = nil
 	j.publish(b)
+	j.remember()
 	return nil
 }
 
@@ -173,6 +174,9 @@ func (j *Journal) open(p *part) error {
 			}
 			l.rec.Predecessor, l.rec.PrevSize, l.rec.PrevRoot = old.rec.Origin, old.size, root.String()
 		}
+	}
+	if gone := j.remembered.Lost[string(p.class)]; l.rec.Predecessor == "" && gone != "" {
+		l.rec.Predecessor, l.rec.Reason = gone, removedReason
 	}
 	opened, err := j.ownEvent(event.TypeLogOpened, p.class, l.openedData())
 	if err != nil {

@@ -66,6 +66,9 @@ type Options struct {
 	// Reason is why Signer is another key than that of the files; "" = it changed.
 	Reason  string
 	AgentID string // see evidence.AgentID
+	// Memory is a file outside of Dir that names the logs, so that a folder that was
+	// removed is noticed; "" = none.
+	Memory  string
 	Station string // of the journal's own events
 	Version string // of the program, for metadata.agent
 
@@ -154,6 +157,10 @@ type Journal struct {
 	commits  uint64
 	written  uint64          // leaf bytes
 	gone     map[string]bool // data keys of the newest Destroy
+
+	lock       *os.File // see lockName
+	remembered memory   // what Options.Memory says
+	removed    bool     // the folder was removed since then
 }
 
 // Open opens or creates the journal in o.Dir. It needs a few milliseconds
@@ -179,10 +186,15 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 		positions: map[string]map[string][]byte{}, changed: make(chan struct{}),
 		verified: map[string]evidence.Range{},
 	}
+	var err error
+	if j.lock, err = lockFolder(o.Dir); err != nil {
+		return nil, fmt.Errorf("journal %s: %w", o.Dir, err)
+	}
 	if err := j.load(ctx); err != nil {
 		if j.live != nil {
-			j.live.close()
+			_ = j.live.close() // a damaged one may refuse
 		}
+		_ = j.lock.Close() // nothing was written to it
 		return nil, fmt.Errorf("journal %s: %w", o.Dir, err)
 	}
 	j.wg.Go(j.run)
@@ -238,7 +250,11 @@ func KeyIDOf(pub ed25519.PublicKey) string { return keyID(pub) }
 
 // Close writes the last heartbeat, waits for the writer and closes the files.
 func (j *Journal) Close() error {
-	j.once.Do(func() { close(j.stop) })
+	j.once.Do(func() {
+		close(j.stop)
+		j.wg.Wait()
+		_ = j.lock.Close() // nothing was written to it
+	})
 	j.wg.Wait()
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -26,28 +27,46 @@ type live struct {
 	// keys are the wrapped data keys that were written since it was opened; one that
 	// is there already is only written once more.
 	keys map[string]bool
+	file *os.File // of db
+	// opened is the file that db is open on, see inPlace.
+	opened os.FileInfo
+	// broken: bbolt panicked and holds locks that it never gives back; each further
+	// call would wait for ever.
+	broken atomic.Bool
 }
 
 // openBolt opens one file for writing. Whatever a damaged file does to bbolt (a
 // panic, a fault in the memory map) comes back as an error.
-func openBolt(path string, size int64) (*bolt.DB, error) {
-	var db *bolt.DB
+func openBolt(path string, size int64) (*live, error) {
+	l := &live{path: path}
 	err := guard(func() (err error) {
-		db, err = bolt.Open(path, 0o600, &bolt.Options{
+		l.db, err = bolt.Open(path, 0o600, &bolt.Options{
 			Timeout: time.Second, FreelistType: bolt.FreelistMapType,
 			InitialMmapSize: int(size), MaxSize: int(size), NoStatistics: true,
+			OpenFile: func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
+				f, err = os.OpenFile(name, flag, mode)
+				l.file = f
+				return f, err
+			},
 		})
 		return err
 	})
+	if errors.Is(err, errPanicked) && l.file != nil {
+		_ = abandon(l.file) // it would stay locked
+	}
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, ErrLocked
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", filepath.Base(path), err)
 	}
-	db.AllocSize = int(min(1<<20, size/16)) // a small file would never reach 7/8 otherwise
-	return db, nil
+	l.db.AllocSize = int(min(1<<20, size/16)) // a small file would never reach 7/8 otherwise
+	l.opened, _ = l.file.Stat()               // nil: never in place, see inPlace
+	return l, nil
 }
+
+// errPanicked marks what was a panic or a fault inside of bbolt.
+var errPanicked = errors.New("panic")
 
 // guard runs fn and turns a panic and a fault in mapped memory into an error.
 func guard(fn func() error) (err error) {
@@ -55,16 +74,36 @@ func guard(fn func() error) (err error) {
 	defer debug.SetPanicOnFault(old)
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("bbolt: %v: %w", r, errDamaged)
+			err = fmt.Errorf("bbolt: %w: %v: %w", errPanicked, r, errDamaged)
 		}
 	}()
 	return fn()
 }
 
+// call runs fn, which calls bbolt. Two things keep it from waiting for ever: what
+// panicked once is not called again, and a file without a valid meta page is not
+// shown to bbolt, which would panic with its locks held.
+func (l *live) call(fn func() error) error {
+	if l.broken.Load() {
+		return fmt.Errorf("bbolt panicked before: %w", errDamaged)
+	}
+	page := int64(l.db.Info().PageSize)
+	_, err1 := readMeta(l.file, 2*page, 0)
+	_, err2 := readMeta(l.file, 2*page, page)
+	if err1 != nil && err2 != nil {
+		return fmt.Errorf("both meta pages of %s: %w", filepath.Base(l.path), errDamaged)
+	}
+	err := guard(fn)
+	if errors.Is(err, errPanicked) {
+		l.broken.Store(true)
+	}
+	return err
+}
+
 // update runs one write transaction and remembers the high-water mark.
 func (l *live) update(fn func(*bolt.Tx) error) error {
 	var used int64
-	err := guard(func() error {
+	err := l.call(func() error {
 		return l.db.Update(func(tx *bolt.Tx) error {
 			if err := fn(tx); err != nil {
 				return err
@@ -82,7 +121,7 @@ func (l *live) update(fn func(*bolt.Tx) error) error {
 // snapshot runs fn on the pages of a read transaction: while it runs bbolt does
 // not reuse them. The file is read, the map is not walked.
 func (l *live) snapshot(fn func(*pages) error) error {
-	return guard(func() error {
+	return l.call(func() error {
 		return l.db.View(func(tx *bolt.Tx) error {
 			f, err := os.Open(l.path)
 			if err != nil {
@@ -113,8 +152,14 @@ func (l *live) read(fn func(*pages) error) error {
 	return errOvertaken
 }
 
-// close lets go of the file. A damaged one may refuse; then its handle is lost.
-func (l *live) close() { _ = guard(l.db.Close) }
+// close lets go of the file and of its lock. Of one in which bbolt panicked the
+// memory map stays behind.
+func (l *live) close() error {
+	if l.broken.Load() {
+		return abandon(l.file)
+	}
+	return guard(l.db.Close)
+}
 
 // createFile writes a new file under a temporary name, closes it, renames it and
 // syncs the folder.
@@ -123,11 +168,11 @@ func createFile(path string, size int64, fill func(*bolt.Tx) error) error {
 	if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("remove left-over %s: %w", filepath.Base(temp), err)
 	}
-	db, err := openBolt(temp, size)
+	l, err := openBolt(temp, size)
 	if err != nil {
 		return err
 	}
-	err = errors.Join(guard(func() error { return db.Update(fill) }), guard(db.Close))
+	err = errors.Join(l.update(fill), l.close())
 	if err != nil {
 		os.Remove(temp)
 		return fmt.Errorf("fill %s: %w", filepath.Base(path), err)

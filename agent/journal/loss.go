@@ -23,7 +23,11 @@ func (j *Journal) afterLoss(ctx context.Context, cause error, newest, marker str
 		if err := durable.Rename(path, path+".bad"); err != nil {
 			return err
 		}
-		j.files = append(j.files, j.listed(newest+".bad"))
+		bad, err := j.listed(newest + ".bad")
+		if err != nil {
+			return err
+		}
+		j.files = append(j.files, bad)
 	}
 	st := j.inherit()
 	for i := range j.files {
@@ -43,6 +47,9 @@ func (j *Journal) afterLoss(ctx context.Context, cause error, newest, marker str
 			l.receipt.dirty = l.receipt.size > 0
 			j.logs[id] = l
 		}
+	}
+	if st == nil {
+		j.orphaned()
 	}
 	if err := j.begin(last + 1); err != nil {
 		return err

@@ -30,6 +30,7 @@ var (
 
 // load reads the folder and makes the journal ready for its writer.
 func (j *Journal) load(ctx context.Context) error {
+	j.recall()
 	names, err := j.list()
 	if err != nil {
 		return err
@@ -57,12 +58,18 @@ func (j *Journal) load(ctx context.Context) error {
 		newest, names = marker, names[:n-1]
 	}
 	for _, name := range names {
-		j.files = append(j.files, j.listed(name))
+		f, err := j.listed(name)
+		if err != nil {
+			return err
+		}
+		j.files = append(j.files, f)
 	}
 	switch {
 	case newest != "":
 		err = j.loadNewest(newest)
 	case marker == "" && len(names) == 0:
+		j.orphaned()
+		j.removed = len(j.remembered.Lost) > 0
 		err = j.begin(1)
 	default:
 		err = errLost
@@ -139,6 +146,7 @@ func (j *Journal) settle() {
 		}
 	}
 	j.report("repair", j.repair())
+	j.reportRemoved()
 	j.reportHalved()
 	j.beat("start")
 	j.reportRefused()
@@ -192,8 +200,9 @@ func sequenceOf(name string) uint64 {
 }
 
 // listed reads the header of a closed file. A file whose header can't be read is
-// listed without logs; repair takes it from there.
-func (j *Journal) listed(name string) *fileInfo {
+// listed without logs; repair takes it from there. The error is of one that can't be
+// opened, which says nothing of what is in it.
+func (j *Journal) listed(name string) (*fileInfo, error) {
 	path := filepath.Join(j.opts.Dir, name)
 	f := &fileInfo{seq: sequenceOf(name), path: path, logs: map[string]logRecord{}}
 	if st, err := os.Stat(path); err == nil {
@@ -206,11 +215,14 @@ func (j *Journal) listed(name string) *fileInfo {
 		}
 		return err
 	})
+	if err != nil && unavailable(err) {
+		return nil, err
+	}
 	if err != nil {
 		j.log.Warn("journal file can't be read", "file", name, "error", err)
 		f.suspect = true
 	}
-	return f
+	return f, nil
 }
 
 // loadNewest opens the newest file, re-hashes its end and takes over its state.
@@ -218,17 +230,16 @@ func (j *Journal) loadNewest(name string) error {
 	path := filepath.Join(j.opts.Dir, name)
 	halved := false // bbolt goes on with the other meta page and says nothing
 	_ = withPages(path, func(p *pages) error { halved = p.halved; return nil })
-	db, err := openBolt(path, j.opts.MaxFile)
+	l, err := openBolt(path, j.opts.MaxFile)
 	if err != nil {
-		if !errors.Is(err, ErrLocked) && !errors.Is(err, os.ErrPermission) {
+		if !errors.Is(err, ErrLocked) && !unavailable(err) {
 			err = fmt.Errorf("%w: %w", errDamaged, err)
 		}
 		return err
 	}
-	l := &live{db: db, path: path}
 	st, err := l.state()
 	if err != nil {
-		l.close()
+		_ = l.close() // a damaged one may refuse
 		return err
 	}
 	j.live, j.halved = l, halved

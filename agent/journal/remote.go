@@ -17,7 +17,10 @@ import (
 var ErrUnproved = errors.New("aggregator's claim is not signed by this agent")
 
 // states of a log at the aggregator, see wire.LogState.
-const remoteForked = "forked"
+const (
+	remoteForked = "forked"
+	remoteClosed = "closed"
+)
 
 // Reconcile compares what the aggregator has of a log with what is here and
 // returns the index from which to send. A history beyond ours, or one that
@@ -39,6 +42,11 @@ func (j *Journal) reconcile(log string, st wire.LogState) (uint64, bool, error) 
 	}
 	if st.State == remoteForked {
 		return 0, false, j.succeed(l, "the aggregator holds another history of this log", j.newestReceipt(l))
+	}
+	if st.State == remoteClosed && l.rec.State == stateActive {
+		// It was told of a successor that this journal does not know: the folder was
+		// put away, another one begun, and this one put back.
+		return 0, false, j.succeed(l, "the aggregator has closed this log", j.newestReceipt(l))
 	}
 	if st.Size == 0 {
 		return j.refill(l, 0)

@@ -22,6 +22,9 @@ func (j *Journal) damaged(e *fileError) error {
 	if e.file.bad != nil || !j.listedNow(e.file) {
 		return nil // dealt with, or removed, meanwhile
 	}
+	if j.live != nil && j.live.path == e.file.path && !j.live.inPlace() {
+		return j.putBack() // what is wrong is not what is written to
+	}
 	j.log.Error("journal file is damaged", "file", filepath.Base(e.file.path), "error", e.err)
 	e.file.suspect = true
 	if _, err := os.Stat(e.file.path); errors.Is(err, os.ErrNotExist) {

@@ -94,16 +94,16 @@ func (j *Journal) startFile(sequence uint64) error {
 	if err := createFile(path, j.opts.MaxFile, func(tx *bolt.Tx) error { return j.fill(tx, info) }); err != nil {
 		return err
 	}
-	db, err := openBolt(path, j.opts.MaxFile)
+	l, err := openBolt(path, j.opts.MaxFile)
 	if err != nil {
 		return errors.Join(err, os.Remove(path))
 	}
 	if err := durable.WriteFile(filepath.Join(j.opts.Dir, newestName), []byte(fileName(sequence)+"\n"), 0o600); err != nil {
-		return errors.Join(err, guard(db.Close), durable.RemoveAll(path)) // must not come back after a power cut
+		return errors.Join(err, l.close(), durable.RemoveAll(path)) // must not come back after a power cut
 	}
 	j.closeLive()
 	j.dbMu.Lock()
-	j.live = &live{db: db, path: path}
+	j.live = l
 	j.dbMu.Unlock()
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -213,7 +213,7 @@ func (j *Journal) closeLive() {
 	j.dbMu.Lock()
 	defer j.dbMu.Unlock()
 	if j.live != nil {
-		j.live.close()
+		_ = j.live.close() // a damaged one may refuse
 		j.live = nil
 	}
 }
@@ -221,7 +221,7 @@ func (j *Journal) closeLive() {
 // ensureLive opens the live file again after a failure.
 func (j *Journal) ensureLive() error {
 	if j.live != nil {
-		return nil
+		return j.putBack()
 	}
 	if now := time.Now(); now.Before(j.retryAt) {
 		return errors.New("journal file is not open after a failure")
@@ -250,9 +250,8 @@ func (j *Journal) ensureLive() error {
 // the old one is bridged like any damaged file.
 func (j *Journal) reopen(b *batch) (landed bool, err error) {
 	f := j.files[len(j.files)-1]
-	db, err := openBolt(f.path, j.opts.MaxFile)
+	l, err := openBolt(f.path, j.opts.MaxFile)
 	if err == nil {
-		l := &live{db: db, path: f.path}
 		var st *fileState
 		if st, err = l.state(); err == nil {
 			if landed, err = j.compare(st, b); err == nil {
@@ -262,9 +261,9 @@ func (j *Journal) reopen(b *batch) (landed bool, err error) {
 				return landed, nil
 			}
 		}
-		l.close()
+		_ = l.close() // a damaged one may refuse
 	}
-	if !errors.Is(err, errDamaged) {
+	if errors.Is(err, ErrLocked) || unavailable(err) {
 		return false, fmt.Errorf("reopen: %w", err)
 	}
 	j.log.Error("journal file given up", "file", filepath.Base(f.path), "error", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -48,6 +49,10 @@ func (j *Journal) scrub() {
 		}
 		if errors.Is(err, ErrClosed) {
 			return
+		}
+		if err != nil && unavailable(err) {
+			j.log.Warn("journal file not read over", "file", filepath.Base(f.path), "error", err)
+			continue
 		}
 		if err != nil {
 			// It fails only at Close; the damage is then found again.

@@ -382,6 +382,9 @@ func (j *Journal) housekeep() {
 	if j.space.degree != diskFine {
 		j.tryResume()
 	}
+	if err := j.putBack(); err != nil {
+		j.log.Error("journal file is not in its place", "error", err)
+	}
 	j.recount()
 	j.removeReceipted(j.space.quota, false)
 	j.warnOfSpace()

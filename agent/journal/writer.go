@@ -225,7 +225,7 @@ func (j *Journal) finish() {
 	j.dbMu.Lock()
 	defer j.dbMu.Unlock()
 	if j.live != nil {
-		j.live.close()
+		_ = j.live.close() // a damaged one may refuse
 		j.live = nil
 	}
 }

@@ -205,3 +205,15 @@ func TestACompromisedStationGoesOnUnderANewIdentityAndNewLogsThatNameTheOldOnes(
 	require.True(t, found, "a log of the new agent names the old log")
 	require.Equal(t, cli.ExitOK, stop())
 }
+
+func TestAJournalFolderThatSomebodyRemovedIsDeclaredAtTheNextStart(t *testing.T) {
+	s := newStation(t).enrolled()
+	_, stop := s.start()
+	s.until("everything is receipted", func(st agent.Status) bool { return st.Forward.Connected && st.Backlog == 0 })
+	require.Equal(t, cli.ExitOK, stop())
+	require.NoError(t, os.RemoveAll(s.path("data/journal")))
+	log, stop := s.start()
+	s.until("everything is receipted", func(st agent.Status) bool { return st.Forward.Connected && st.Backlog == 0 })
+	require.Contains(t, s.ok("journal", "tail"), `"cause":"journal_removed"`)
+	require.Equal(t, cli.ExitOK, stop(), log)
+}
