@@ -136,6 +136,7 @@ func TestOnlyConnectSubscribeAcknowledgePingAndDisconnectAreSent(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	const connect, subscribe, disconnect = 1, 8, 14
+	t.Logf("MQTT packets sent, by their type (1 CONNECT, 4 PUBACK, 8 SUBSCRIBE, 12 PINGREQ, 14 DISCONNECT): %v", types)
 	for typ := range types {
 		require.Contains(t, []byte{connect, subscribe, typePuback, typePingreq, disconnect}, typ)
 	}

@@ -73,6 +73,7 @@ func TestOnlyServicesThatChangeNothingAreSent(t *testing.T) {
 	server.ask(t, "state 4")
 	sink.until(t, "the state after the session was lost", func() bool { return sink.newest("press.state") == int64(4) })
 	s.stop()
+	t.Logf("OPC UA services sent: %v", sent.names())
 	require.Equal(t, []string{
 		"ActivateSession", "Browse", "Call", "CreateMonitoredItems", "CreateSession", "CreateSubscription",
 		"GetEndpoints", "Publish", "Read", "Republish", "TransferSubscriptions",
