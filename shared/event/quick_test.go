@@ -3,8 +3,10 @@ package event
 import (
 	"encoding/base64"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -20,6 +22,15 @@ func FuzzPlainBase64(f *testing.F) {
 			t.Fatalf("%q: %v", s, err)
 		}
 	})
+}
+
+func TestATimeIsWrittenAsTheLibraryDoes(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	zone := time.FixedZone("", -7*3600)
+	for range 20_000 {
+		at := time.Date(minYear, 1, 2, 0, 0, random.IntN(229*365*86400), []int{0, 1, 100, 999_999_999, 120_000_000, random.IntN(1e9)}[random.IntN(6)], zone)
+		require.Equal(t, at.UTC().Format("2006-01-02T15:04:05.999999999Z"), string(appendTime(nil, at)))
+	}
 }
 
 func TestAKeyUsedTwiceIsFoundHoweverManyAreOpen(t *testing.T) {

@@ -62,5 +62,32 @@ func parseTime(s string) (time.Time, string) {
 // appendTime writes a time as a leaf carries it, without trailing zeros of the
 // fraction.
 func appendTime(dst []byte, t time.Time) []byte {
-	return t.UTC().AppendFormat(dst, "2006-01-02T15:04:05.999999999Z")
+	t = t.UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	dst = appendDigits(dst, year, 4)
+	dst = appendDigits(append(dst, '-'), int(month), 2)
+	dst = appendDigits(append(dst, '-'), day, 2)
+	dst = appendDigits(append(dst, 'T'), hour, 2)
+	dst = appendDigits(append(dst, ':'), minute, 2)
+	dst = appendDigits(append(dst, ':'), second, 2)
+	if nanos := t.Nanosecond(); nanos > 0 {
+		dst = appendDigits(append(dst, '.'), nanos, 9)
+		for dst[len(dst)-1] == '0' {
+			dst = dst[:len(dst)-1]
+		}
+	}
+	return append(dst, 'Z')
+}
+
+// appendDigits appends v with at least n digits; it has no more in what a leaf carries.
+func appendDigits(dst []byte, v, n int) []byte {
+	from := len(dst)
+	for range n {
+		dst = append(dst, '0')
+	}
+	for i := from + n - 1; v > 0 && i >= from; i, v = i-1, v/10 {
+		dst[i] = byte('0' + v%10)
+	}
+	return dst
 }

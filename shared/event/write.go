@@ -253,7 +253,10 @@ func (w *writer) points(name string, values []float32) {
 func (w *writer) sealed(fields map[string]SealedField) {
 	w.key("sealed")
 	w.b = append(w.b, '{')
-	for i, path := range slices.Sorted(maps.Keys(fields)) {
+	var room [8]string
+	paths := slices.AppendSeq(room[:0], maps.Keys(fields))
+	slices.Sort(paths)
+	for i, path := range paths {
 		if i > 0 {
 			w.b = append(w.b, ',')
 		}

@@ -148,6 +148,8 @@ func (c *committer) run(ctx context.Context) {
 				return
 			}
 			buf = batch
+		} else {
+			c.s.q.quiet()
 		}
 		c.acknowledge(batch)
 		clear(buf[:cap(buf)])

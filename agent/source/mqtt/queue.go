@@ -34,6 +34,7 @@ type queue struct {
 	mu    sync.Mutex
 	items []item // those before first are taken
 	first int
+	most  int // items that waited at once since the queue was last empty
 	bytes int
 	some  chan struct{} // has a token while there are items
 	room  chan struct{} // has a token after items were taken
@@ -73,6 +74,7 @@ func (q *queue) force(it item) {
 
 func (q *queue) add(it item) {
 	q.items = append(q.items, it)
+	q.most = max(q.most, len(q.items)-q.first)
 	q.bytes += it.size
 	signal(q.some)
 }
@@ -132,13 +134,37 @@ func (q *queue) len() int {
 // pack gives the room of taken items back. It moves the rest only when that is
 // the smaller part, so each item is moved once at most on average.
 func (q *queue) pack(rest int) {
-	switch {
-	case rest == 0 && cap(q.items) > 4096:
-		q.items, q.first = nil, 0 // give back what a flood needed
-	case rest <= q.first:
+	if rest == 0 {
+		// What a flood needed is given back when it is over, and not between two of
+		// its batches: growing anew each time was a twentieth of a drain.
+		if q.most < cap(q.items)/8 {
+			q.release()
+		}
+		q.most = 0
+	}
+	if rest <= q.first {
 		copy(q.items, q.items[q.first:])
 		clear(q.items[q.first:])
 		q.items, q.first = q.items[:rest], 0
+	}
+}
+
+// keepItems is the room for items that is never given back.
+const keepItems = 4096
+
+// release gives back what a flood needed; nothing waits.
+func (q *queue) release() {
+	if cap(q.items) > keepItems {
+		q.items, q.first = nil, 0
+	}
+}
+
+// quiet is told when nothing has come for a while.
+func (q *queue) quiet() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.items) == q.first {
+		q.release()
 	}
 }
 
