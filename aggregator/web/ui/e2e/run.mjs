@@ -10,10 +10,13 @@ import { startMock } from './mock/server.mjs'
 import { tests as access } from './tests/access.mjs'
 import { tests as evidence } from './tests/evidence.mjs'
 import { tests as filter } from './tests/filter.mjs'
+import { tests as german } from './tests/german.mjs'
+import { tests as keyboard } from './tests/keyboard.mjs'
 import { tests as keychange } from './tests/keychange.mjs'
 import { tests as link } from './tests/link.mjs'
 import { tests as list } from './tests/list.mjs'
 import { tests as looks } from './tests/looks.mjs'
+import { tests as sealed } from './tests/sealed.mjs'
 
 const browserPath = process.env.CHROMIUM ?? '/usr/bin/chromium'
 if (!existsSync(browserPath)) throw new Error(`${browserPath} is missing: apt-get install chromium, or name it in CHROMIUM`)
@@ -41,7 +44,7 @@ async function surroundings(options = {}) {
 
 const wanted = process.argv[2] ?? ''
 let failed = 0, done = 0
-for (const [name, test, options] of [...access, ...list, ...filter, ...evidence, ...keychange, ...link, ...looks]) {
+for (const [name, test, options] of [...access, ...list, ...filter, ...evidence, ...keychange, ...sealed, ...german, ...keyboard, ...link, ...looks]) {
   if (!name.includes(wanted)) continue
   const s = await surroundings(options)
   const started = Date.now()

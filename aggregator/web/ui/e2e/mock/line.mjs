@@ -52,7 +52,7 @@ export function alarm(w) {
   const event = w.write({
     ...common, type: 'alarm.state', severity: 'medium', at, metadata: { parser: 'limits' },
     event_data: {
-      condition: 'High', state: 'active', severity: 500, value: 91.4, limit: 90, limits: { hihi: 95, hi: 90 }, deadband: 1, extreme: 91.4, unit: 'degC',
+      condition: 'High', state: 'active', severity: 500, value: 91.4, limit: 90, limits: { hihi: 95, hi: 90 }, deadband: 1, extreme: 91.4, unit: 'degC', since: new Date(at - 2000).toISOString(),
       band: { low: 59.8, high: 84.1 }, conditionId: 'press.temperature/High', source: 'press.temperature',
       explanation: 'press.temperature is 91.4 degC, above its High limit of 90 for longer than 2s.',
     },

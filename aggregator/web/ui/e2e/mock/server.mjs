@@ -53,7 +53,7 @@ export async function startMock({ port = 0, history = 3000, rate = 0, host = '12
   const world = new World()
   const start = Date.now()
   for (let i = 0; i < history; i++) happen(world, start - 3_500_000 + Math.floor((i / history) * 3_495_000))
-  const mock = { world, rate, signedIn: true, permissions: ['events.read', 'stations.read', 'export'], tamper: undefined, fail: undefined, sockets: new Set(), refuse: false, policy }
+  const mock = { world, rate, signedIn: true, permissions: ['events.read', 'stations.read', 'export'], opens: ['personal'], gone: new Map(), tamper: undefined, fail: undefined, sockets: new Set(), refuse: false, policy }
   const sorted = q => world.events.filter(e => matches(q, e)).sort((a, b) => b.stored.at < a.stored.at ? -1 : b.stored.at > a.stored.at ? 1 : b.seq - a.seq)
   const server = http((req, res) => answer(mock, req, res, { parse, format, sorted }).catch(error => { res.statusCode = 500; res.end(String(error.stack)) }))
   const wss = new WebSocketServer({ noServer: true })
@@ -117,7 +117,7 @@ async function answer(mock, req, res, tools) {
   if (route === 'POST /session') return session(mock, req, json)
   if (!mock.signedIn) return json({ title: 'Unauthorized', status: 401 }, 401)
   if (route === 'DELETE /session') { mock.signedIn = false; res.statusCode = 204; return res.end() }
-  if (route === 'GET /me') return json({ name: 'anna', display: 'Anna Weber', roles: ['maintenance'], scope: ['hamburg/**'], permissions: mock.permissions })
+  if (route === 'GET /me') return json({ name: 'anna', display: 'Anna Weber', roles: ['maintenance'], scope: ['hamburg/**'], permissions: mock.permissions, opens: mock.opens })
   if (route === 'GET /about') return json({ plant: 'Plant Hamburg', time_zone: 'Europe/Berlin', version: '0.1.0', now: new Date().toISOString(), ui_built: true })
   if (route === 'GET /stations') return json({ stations: [...mock.world.agents].map(([station, a]) => ({ station, first: '', last: '', events: 1, agent: a.id })) })
   return events(mock, url, route, json, res, tools)
@@ -147,6 +147,7 @@ function events(mock, url, route, json, res, { parse, format, sorted }) {
   const event = world.byID.get(id)
   if (!event) return json({ title: 'Not found', status: 404, detail: 'there is no such event' }, 404)
   const shown = mock.tamper === id ? { ...event, leaf: { ...event.leaf, severity: 'info', event_data: { ...event.leaf.event_data, text: 'nothing to see' } } } : event
+  if (what === 'proof' && mock.gone.has(id)) return json(mock.gone.get(id), mock.gone.get(id).status)
   if (what === 'proof') { res.setHeader('Content-Type', 'text/plain; charset=utf-8'); return res.end(world.proof(event)) }
   if (what === 'bundle') { res.setHeader('Content-Type', 'text/plain; charset=utf-8'); return res.end(world.bundle(event)) }
   if (what === 'around') {
@@ -154,7 +155,13 @@ function events(mock, url, route, json, res, { parse, format, sorted }) {
     const i = same.indexOf(event)
     return json({ events: same.slice(Math.max(0, i - 25), i + 26).map(out) })
   }
-  json({ ...out(shown), others: [] })
+  json({ ...out(url.searchParams.get('open') === 'true' ? opened(shown) : shown), others: [] })
+}
+
+/** The event with its sealed fields open, as far as somebody can still read them. */
+function opened(event) {
+  const sealed = Object.fromEntries(Object.entries(event.stored.sealed).map(([path, s]) => [path, s.state === 'sealed' ? { ...s, state: 'opened' } : s]))
+  return { ...event, stored: { ...event.stored, sealed, opened: event.secrets } }
 }
 
 function page(all, url, query) {

@@ -70,20 +70,24 @@ export class World {
   pick(list) { return list[Math.floor(this.random() * list.length)] }
   near(value, spread, digits = 1) { return Number((value + (this.random() - 0.5) * spread).toFixed(digits)) }
 
-  /** Writes one event at a time (ms) and returns it as the API gives it. */
-  write({ type, kind = 'manufacturing', severity = 'info', station, at, received, ...rest }) {
+  /**
+   * Writes one event at a time (ms) and returns it as the API gives it. states: how its
+   * sealed fields stand, by path; secrets: what is in those that can be opened.
+   */
+  write({ type, kind = 'manufacturing', severity = 'info', station, at, received, states, secrets, ...rest }) {
     const when = new Date(at).toISOString()
     const leaf = {
       id: uuid7(at, this.random), event_type: type, class: kind, severity, timestamp: when, collected_at: when, station, ...rest,
+      ...states && { sealed: Object.fromEntries(Object.keys(states).map(path => [path, { key: sha(Buffer.from(path)).toString('hex'), text: randomBytes(40).toString('base64') }])) },
       metadata: { catalogue: '1', agent: '0.1.0', ...rest.metadata }, salt: randomBytes(16).toString('base64'),
     }
     const log = this.log(station, kind)
     log.leaves.push(Buffer.from(JSON.stringify(leaf)))
     const stored = {
       log: log.id, index: log.leaves.length - 1, at: when, received_at: new Date((received ?? at) + 12).toISOString(),
-      clock_offset_ms: 3, problems: [], opened: {},
+      clock_offset_ms: 3, problems: [], opened: {}, ...states && { sealed: states },
     }
-    const event = { leaf, stored, seq: this.events.length + 1 }
+    const event = { leaf, stored, secrets, seq: this.events.length + 1 }
     this.events.push(event)
     this.byID.set(leaf.id, event)
     return event

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { alarm } from '../mock/line.mjs'
 import { assert, quiet, until } from './help.mjs'
+import { sealedEvent } from './sealed.mjs'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const fault = mock => [...mock.world.events].reverse().find(e => e.leaf.event_type === 'equipment.fault')
@@ -21,7 +22,7 @@ async function noSideways(page, what) {
 }
 
 const themes = ['light', 'dark']
-const sizes = [[1440, 900, false], [1024, 768, true], [412, 915, true]]
+const sizes = [[1440, 900, false], [1024, 768, true], [820, 1180, true], [412, 915, true]]
 
 const access = themes.map(theme => [`axe finds nothing in the ${theme} theme`, async ({ mock, page, open }) => {
   await open()
@@ -31,6 +32,10 @@ const access = themes.map(theme => [`axe finds nothing in the ${theme} theme`, a
   await open('/events?ev=' + fault(mock).leaf.id, '.checks')
   await page.waitForSelector('.around [aria-current]')
   await accessible(page, 'detail')
+  mock.opens = ['person']
+  await open('/events?ev=' + sealedEvent(mock.world).leaf.id, '.sealed-open')
+  await page.waitForSelector('.checks')
+  await accessible(page, 'sealed fields')
   await open('/events?q=station:nowhere', '.empty')
   await accessible(page, 'empty')
   mock.tamper = fault(mock).leaf.id
@@ -59,11 +64,16 @@ const pictures = sizes.flatMap(([width, height, touch]) => themes.map(theme => [
 export const tests = [
   ...access,
   ...pictures,
-  ['touch targets are 48 high and at least 24 apart from any other', async ({ page, open }) => {
+  ['touch targets are 44 high at least, in the list and beside an event', async ({ mock, page, open }) => {
     await open()
-    const small = await page.locator('button:visible, .row:visible, select:visible, .field:visible').evaluateAll(all =>
+    const low = () => page.locator('button:visible, .row:visible, select:visible, .field:visible').evaluateAll(all =>
       all.filter(el => !el.closest('.cell-acts')).map(el => [el.getAttribute('aria-label') ?? el.className, el.getBoundingClientRect().height]).filter(([, h]) => h < 44))
-    assert.deepEqual(small, [])
+    assert.deepEqual(await low(), [])
+    mock.opens = ['person']
+    await open('/events?ev=' + sealedEvent(mock.world).leaf.id, '.sealed-open')
+    await page.waitForSelector('.checks')
+    await page.waitForSelector('.around [aria-current]')
+    assert.deepEqual(await low(), [])
   }, { ...quiet, context: { viewport: { width: 1024, height: 768 }, hasTouch: true, isMobile: true } }],
 
   ['German is loaded when chosen and fits', async ({ page, open }) => {

@@ -23,7 +23,7 @@ export const explained: Record<string, readonly string[]> = {
     '{?quantity=Deviation}Die Abweichung vom Sollwert ist {value:n}, die Grenze {limit:n}; überschritten seit {since:t}.',
     '{?quantity=RateOfChange}Die Änderung ist {value:n}, die Grenze {limit:n}; überschritten seit {since:t}.',
     '{signal} ist {value:n}, die Grenze {limit:n}; verletzt seit {since:t}. In kurzer Zeit {raises}-mal gekommen: weitere werden gezählt und nicht gemeldet.',
-    '{signal} ist {value:n}, die Grenze {limit:n}; verletzt seit {since:t}.',
+    '{signal} ist {value:n}, die Grenze {limit:n}; verletzt seit {since:t}.', '{signal} ist {value:n}, die Grenze {limit:n}.',
   ],
   'quality.trend': [
     'Regel: {rule:w}. Jetzt {stats.value:n}; das Mittel der Basis {stats.baseline} ist {stats.center:n}, die Eingriffsgrenzen sind {stats.low:n} und {stats.high:n}. Rein zufällig geschieht das etwa einmal in {stats.oncePerPoints} Punkten.',

@@ -33,13 +33,13 @@ export default function Curve({ curve, after, marks, at, zone }: Props) {
     const draw = () => {
       const line = colour('--text'), axis = { stroke: colour('--text-2'), grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false }, font: '12px Inter Variable' }
       return new uPlot({
-        width: el.clientWidth, height: 170, cursor: { drag: { x: false, y: false } }, legend: { show: false }, padding: [8, 8, 0, 0],
+        width: el.clientWidth, height: 170, cursor: { drag: { x: false, y: false } }, legend: { show: false }, padding: [8, 28, 0, 0], // half of the last time stands on the right
         scales: { x: { time: false }, y: { range: () => range(data, drawn) } },
         axes: [{ ...axis, values: (_, splits) => splits.map(s => clock(s, zone)), space: 80, size: 28 }, { ...axis, size: 52 }],
         series: [{}, { stroke: line, width: 1.2, points: { show: false } }, { stroke: line, width: 1.2, points: { show: false } }],
         bands: [{ series: [2, 1], fill: colour('--line-strong') }],
         hooks: {
-          drawClear: [u => usual(u, drawn, colour('--sunk'))],
+          drawClear: [u => usual(u, drawn, colour('--band'))],
           draw: [u => limits(u, drawn, colour('--text-2')), u => markTime(u, at, colour('--action'))],
         },
       }, [data.times, data.min, data.max], el)

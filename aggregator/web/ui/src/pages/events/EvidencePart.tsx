@@ -129,7 +129,7 @@ function fact(c: Check, t: Texts, time: (ms: number) => string): string {
   const short = (key: string) => `${String(c.fact[key]).slice(0, 8)}…${key === 'key' ? String(c.fact[key]).slice(-4) : ''}`
   switch (c.name) {
     case 'station': return fill(t.evidence.stationFact, { key: short('key') })
-    case 'tree': return fill(t.evidence.treeFact, { hashes: c.fact.hashes!, root: short('root') })
+    case 'tree': return fill(c.fact.hashes === 1 ? t.evidence.treeFactOne : t.evidence.treeFact, { hashes: c.fact.hashes!, root: short('root') })
     case 'cosigned': return fill(t.evidence.cosignedFact, { name: c.fact.name!, time: time(Number(c.fact.at)) })
     case 'text': return fill(t.evidence.textFact, { bytes: c.fact.bytes! })
   }

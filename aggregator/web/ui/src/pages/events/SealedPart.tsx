@@ -33,13 +33,13 @@ export function SealedPart({ e }: { e: StoredEvent }) {
     setBusy(false)
   }
   return (
-    <section className="detail-part">
+    <section className="detail-part sealed">
       <h3>{t.sealed.title}</h3>
       <dl className="facts">
         {paths.map(path => <One key={path} path={path} field={states[path]} value={e.stored.opened?.[path]} />)}
       </dl>
       {paths.some(p => states[p]?.state === 'sealed' && may(states[p].set)) && (
-        <p><button className="button" disabled={busy} onClick={() => void open()}><IconLockOpen size={16} aria-hidden="true" />{t.sealed.open}</button> <span className="second">{t.sealed.recorded}</span></p>
+        <p className="sealed-open"><button className="button" disabled={busy} onClick={() => void open()}><IconLockOpen size={16} aria-hidden="true" />{t.sealed.open}</button><span className="second">{t.sealed.recorded}</span></p>
       )}
       {failed !== undefined && <p role="alert">{fill(t.sealed.failed, { detail: explain(failed, t) })}</p>}
     </section>
@@ -57,7 +57,7 @@ function One({ path, field, value }: { path: string; field: SealedField | undefi
     <div className="fact">
       <dt>{name}</dt>
       <dd>
-        <Icon size={14} stroke={1.7} aria-hidden="true" />{' '}
+        <Icon size={15} stroke={1.7} aria-hidden="true" />
         {state === 'opened' && value !== undefined ? <span>{plain(value, t)}</span> : <span className="second">{says}</span>}
       </dd>
     </div>
