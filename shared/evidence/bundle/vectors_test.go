@@ -250,6 +250,20 @@ func heirs(t *testing.T, pin string, add func(name string, data []byte, trust st
 	posted := changeLeafBy("api", ledger, public("intruder"))
 	add("what a program handed in changes no key of the ledger", registered(t, always, []evidence.KeyRange{{Key: agg.Public()}}, posted, said), pin, bundle.Anchored)
 
+	one, other := proofAt(t, ledger, agg.Key, 0), registered(t, always, nil, registration("aggregator", l.Origin, public("forger")))
+	body := regexp.MustCompile("(?s)\nbasis [0-9]+\n.*?\nproof ").FindString(string(other))
+	add("a ledger of two histories", rehashed(bytes.Replace(build(t, func(b *bundle.Writer) {
+		require.NoError(t, b.Cosigner(cosigner("agg-1")))
+		require.NoError(t, b.Key(l.Origin, evidence.KeyRange{Key: a.Public()}))
+		require.NoError(t, b.Key(ledger.Origin, evidence.KeyRange{Key: agg.Public()}))
+		require.NoError(t, b.Basis(one))
+		event := proofAt(t, l, a.Key, 7)
+		var err error
+		event.Checkpoint, err = evidence.Cosign(event.Checkpoint, "agg-1", key("agg-1"), at)
+		require.NoError(t, err)
+		require.NoError(t, b.Proof(event))
+	}), []byte("\nproof "), []byte(body), 1)), pin, bundle.Bad)
+
 	two, _ := eventBundle(t, "w1", "w2")
 	w := func(name, key, until string) string { return "witness " + name + " " + b64(public(key)) + until + "\n" }
 	const late, early = " until 2026-01-02T03:04:05Z", " until 2026-01-02T03:04:04Z"

@@ -37,6 +37,7 @@ export const reasons: Record<Reason, string> = {
   bundle_hash: 'das Bündel wurde geändert oder beschädigt: sein Hash ist ein anderer',
   bundle_unknown_entry: 'das Bündel hat einen Eintrag, den es nicht gibt',
   bundle_entry_cut: 'ein Eintrag des Bündels ist abgeschnitten',
+  two_histories: 'zwei Geschichten: dieses Log hat zwei signierte Checkpoints einer Größe mit verschiedenen Wurzeln',
   bundle_summary: 'die Zusammenfassung des Bündels fehlt oder ist nicht sein erster Eintrag',
   bundle_log: 'ein Name eines Logs im Bündel ist keiner',
   bundle_key: 'ein Schlüssel im Bündel ist keiner',

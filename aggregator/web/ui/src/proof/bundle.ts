@@ -3,7 +3,7 @@
 // keys and witnesses of the trust file.
 
 import { anchorOf, judge, keyLeaf, keysFor, Known, obey } from './anchor'
-import { concat, equal, fromBase64, textOf, toHex, utf8, type Bytes } from './bytes'
+import { concat, equal, fromBase64, textOf, toBase64, toHex, utf8, type Bytes } from './bytes'
 import type { Crypto } from './crypto'
 import { idOf, makersOf, parseCheckpoint, parseNote, parseProof, type Named } from './note'
 import type { Reason } from './reasons'
@@ -76,6 +76,8 @@ class Follower {
   readonly claims = new Map<string, Claim>()
   readonly cosigners: Named[] = []
   readonly confirmed = new Set<string>()
+  /** Roots by log, size, and who says so: a key, or '' for the trust file. */
+  private readonly heads = new Map<string, string>()
 
   constructor(readonly c: Crypto, readonly trust: Trust) {}
 
@@ -103,6 +105,7 @@ class Follower {
     const makers = await makersOf(c, note, origin, await keysFor(c, origin, own.brought, trust, known), [...this.cosigners, ...trusted(trust)])
     if (!makers) return 'bundle_line'
     for (const maker of makers) this.confirmed.add(maker)
+    for (const who of anchor.by ? [...makers, ''] : makers) if (!this.oneHistory(`${origin}\n${size}\n${who}`, toBase64(checkpoint.root))) return 'two_histories'
     const root = await rootOf(c, await leafHash(c, proof.leaf), proof.index, size, proof.hashes)
     if (!root || !equal(root, checkpoint.root)) return 'basis_root'
     const leaf = keyLeaf(proof.leaf, origin)
@@ -112,6 +115,12 @@ class Follower {
     else about.changes.set(after, leaf.key)
     if (anchor.by) obey(known, leaf, after)
     return ''
+  }
+
+  private oneHistory(head: string, root: string): boolean {
+    const known = this.heads.get(head) ?? root
+    this.heads.set(head, known)
+    return known === root
   }
 
   /** What the bundle claims and nothing in it shows. */

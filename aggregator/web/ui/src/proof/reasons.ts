@@ -40,6 +40,7 @@ export const reasons = {
   bundle_hash: 'the bundle was changed or damaged: its hash differs',
   bundle_unknown_entry: 'the bundle has an entry that is none',
   bundle_entry_cut: 'an entry of the bundle is cut off',
+  two_histories: 'two histories: this log has two signed checkpoints of one size with different roots',
   bundle_summary: 'the summary of the bundle is missing, or is not its first entry',
   bundle_log: 'a name of a log in the bundle is none',
   bundle_key: 'a key in the bundle is none',

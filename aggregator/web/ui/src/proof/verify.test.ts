@@ -87,6 +87,11 @@ describe('trust', () => {
     expect([e.verdict, e.anchor]).toEqual(['anchored', name])
     expect((await check(`cosigner another ${key}`)).verdict).toBe('consistent')
   })
+  it('anchors by a cosigner of the file though the server names none', async () => {
+    const { name, key } = v.cosigners[0]!
+    expect((await check(`cosigner ${name} ${key}`, { ...v, cosigners: [] })).verdict).toBe('anchored')
+    expect((await check(`witness ${name} ${key}\nstation ${agent} ${v.keys[0]!.key}`, { ...v, cosigners: [] })).checks[2]!.code).toBe('cosigner_none')
+  })
   it('says so when the station signed with a key that the file does not name', async () => {
     const e = await check(`station ${agent} ${'ab'.repeat(32)}`)
     expect([e.verdict, e.otherKey]).toEqual(['consistent', true])

@@ -152,7 +152,7 @@ const untilOf = (trust: Trust | undefined, key: string): number =>
 
 async function checkCosigned(c: Crypto, o: Opened, keys: Keys, trust: Trust | undefined): Promise<Check> {
   let late: Check | undefined
-  for (const { name, key: text } of keys.cosigners) {
+  for (const { name, key: text } of [...keys.cosigners, ...trust?.cosigners ?? []]) {
     const key = fromBase64(text)
     if (!key || key.length !== 32) continue
     const times = await cosignedTimes(c, o.note, name, key), until = untilOf(trust, text)
