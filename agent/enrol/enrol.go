@@ -90,6 +90,9 @@ func (id *Identity) Again(station, tokenText string) error {
 	if strings.TrimSpace(tokenText) == "" {
 		return errors.New("enrol: a new token is needed")
 	}
+	if err := id.renewTLSKey(); err != nil {
+		return fmt.Errorf("enrol: %w", err)
+	}
 	id.keys.Lock()
 	id.Pending, id.Reason = true, "the aggregator does not know this agent any more"
 	id.keys.Unlock()
@@ -240,7 +243,7 @@ func (id *Identity) Ask(ctx context.Context, version string) (bool, error) {
 }
 
 func (id *Identity) request() ([]byte, error) {
-	key, err := keystore.Load(id.path(tlsKeyName))
+	key, err := id.loadTLSKey()
 	if err != nil {
 		return nil, fmt.Errorf("enrol: %w", err)
 	}

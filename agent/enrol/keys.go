@@ -27,6 +27,9 @@ func loadLogKey(path string) (crypto.Signer, error) {
 	if errors.Is(err, keystore.ErrSealed) {
 		return nil, fmt.Errorf("identity: %w (when what sealed it is lost: linewatch-agent enrol --replace REASON)", err)
 	}
+	if errors.Is(err, keystore.ErrLost) {
+		return nil, fmt.Errorf("identity: %w (put it back from a copy; without one the station needs a new identity, which takes along what was not forwarded: linewatch-agent enrol --replace REASON)", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("identity: %w", err)
 	}
@@ -34,6 +37,27 @@ func loadLogKey(path string) (crypto.Signer, error) {
 		return nil, fmt.Errorf("identity: %s is no Ed25519 key", path)
 	}
 	return key, nil
+}
+
+// loadTLSKey loads the key of the connection.
+func (id *Identity) loadTLSKey() (crypto.Signer, error) {
+	key, err := keystore.Load(id.path(tlsKeyName))
+	if errors.Is(err, keystore.ErrLost) {
+		err = fmt.Errorf("%w (linewatch-agent stop, enrol --again --token-file FILE makes a new one, start)", err)
+	}
+	return key, err
+}
+
+// renewTLSKey makes a new key of the connection in place of one that is lost.
+func (id *Identity) renewTLSKey() error {
+	if _, err := keystore.Load(id.path(tlsKeyName)); !errors.Is(err, keystore.ErrLost) {
+		return nil
+	}
+	key, err := identity.NewTLSKey()
+	if err != nil {
+		return err
+	}
+	return keystore.Save(id.path(tlsKeyName), key)
 }
 
 // LogKey is the Ed25519 key that signs the logs now.

@@ -19,7 +19,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/linewatch/linewatch/agent/keystore"
 	"github.com/linewatch/linewatch/shared/durable"
 	"github.com/linewatch/linewatch/shared/identity"
 	"github.com/linewatch/linewatch/shared/version"
@@ -120,7 +119,7 @@ func (id *Identity) Transport(proxy string) (*http.Transport, error) {
 }
 
 func (id *Identity) certificate() (*tls.Certificate, error) {
-	key, err := keystore.Load(id.path(tlsKeyName))
+	key, err := id.loadTLSKey()
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +149,7 @@ func (id *Identity) CertificateUntil() (time.Time, error) {
 
 // Renew asks for a new certificate over the mTLS connection and puts it in place.
 func (id *Identity) Renew(ctx context.Context, client *http.Client) error {
-	key, err := keystore.Load(id.path(tlsKeyName))
+	key, err := id.loadTLSKey()
 	if err != nil {
 		return fmt.Errorf("renew: %w", err)
 	}

@@ -18,8 +18,12 @@ import (
 	"github.com/linewatch/linewatch/shared/identity"
 )
 
-// ErrSealed means that a key file is sealed and this process can't open it.
-var ErrSealed = errors.New("key is sealed")
+var (
+	// ErrSealed means that a key file is sealed and this process can't open it.
+	ErrSealed = errors.New("key is sealed")
+	// ErrLost means that a key file is not there, or holds no key.
+	ErrLost = errors.New("key is lost")
+)
 
 const (
 	sealedType = "LINEWATCH SEALED KEY"
@@ -73,10 +77,16 @@ func Save(path string, key crypto.Signer) error {
 // sealed and can't be opened here is ErrSealed.
 func Load(path string) (crypto.Signer, error) {
 	block, err := read(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("load key: %w: %w", ErrLost, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("load key: %w", err)
 	}
-	if block == nil || block.Type != sealedType {
+	if block == nil {
+		return nil, fmt.Errorf("load key: %w: %s holds no PEM", ErrLost, path)
+	}
+	if block.Type != sealedType {
 		return identity.LoadKey(path)
 	}
 	kind := block.Headers[kindHeader]

@@ -5,9 +5,11 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/linewatch/linewatch/agent"
 	"github.com/linewatch/linewatch/agent/agenttest"
 	"github.com/linewatch/linewatch/agent/enrol"
 	"github.com/linewatch/linewatch/shared/cli"
@@ -138,4 +140,34 @@ func TestAKeyThatNoLongerOpensIsReplaced(t *testing.T) {
 	asked := s.office.Asked()
 	require.Greater(t, len(asked), before)
 	require.Equal(t, asked[0].AgentID, asked[len(asked)-1].Predecessor)
+}
+
+func TestALostOrMangledKeyIsNamedWithItsRemedyAndTheStationGoesOn(t *testing.T) {
+	for name, spoil := range map[string]func(string) error{
+		"deleted": os.Remove,
+		"mangled": func(file string) error { return os.WriteFile(file, []byte("garbage"), 0o600) },
+		"emptied": func(file string) error { return os.Truncate(file, 0) },
+	} {
+		t.Run("log.key "+name, func(t *testing.T) {
+			s := newStation(t).enrolled()
+			require.NoError(t, spoil(s.path("data/identity/log.key")))
+			s.fails(cli.ExitFailed, []string{"run"}, "log.key", "enrol --replace")
+			s.fails(cli.ExitFailed, []string{"journal", "stat"}, "log.key", "enrol --replace")
+			before := s.office.Asked()
+			require.Contains(t, s.ok("enrol", "--replace", "log key lost"), "is set aside")
+			asked := s.office.Asked()
+			require.Equal(t, before[0].AgentID, asked[len(asked)-1].Predecessor)
+		})
+		t.Run("tls.key "+name, func(t *testing.T) {
+			s := newStation(t).enrolled()
+			require.NoError(t, spoil(s.path("data/identity/tls.key")))
+			log, stop := s.start()
+			require.Eventually(t, func() bool { return strings.Contains(log.String(), "enrol --again") }, time.Minute, 10*time.Millisecond, "what to do is in the log: %s", log)
+			require.Equal(t, cli.ExitOK, stop())
+			require.Contains(t, s.ok("enrol", "--again", "--token-file", s.file("token", s.office.Token())), "enrolled as")
+			_, stop = s.start()
+			s.until("it is connected", func(st agent.Status) bool { return st.Forward.Connected })
+			require.Equal(t, cli.ExitOK, stop())
+		})
+	}
 }

@@ -32,7 +32,7 @@ func (a *app) enrolCommand() *cobra.Command {
 				return err
 			}
 			id, err := enrol.Load(cfg.DataDir)
-			if replace != "" && (err == nil || errors.Is(err, keystore.ErrSealed)) {
+			if replace != "" && (err == nil || errors.Is(err, keystore.ErrSealed) || errors.Is(err, keystore.ErrLost)) {
 				id, err = a.replace(cmd, cfg, replace)
 			}
 			switch {
@@ -90,7 +90,7 @@ func (a *app) stopped(ctx context.Context, cfg config.Config) error {
 	switch {
 	case running || errors.Is(err, journal.ErrLocked):
 		return errors.New("the agent is running with " + cfg.DataDir + "; stop it first: linewatch-agent stop")
-	case errors.Is(err, keystore.ErrSealed): // the journal opens only with the key
+	case errors.Is(err, keystore.ErrSealed), errors.Is(err, keystore.ErrLost): // the journal opens only with the key
 		return nil
 	case err != nil:
 		return err
