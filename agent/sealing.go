@@ -24,9 +24,10 @@ const (
 // sealing is what the running agent has for sealed fields: the policy, the data
 // keys in memory, and what it knows of destroyed ones.
 type sealing struct {
-	policy *seal.Policy
-	ring   *seal.Ring
-	list   wire.Destroyed // newest list of destroyed keys; its ids are on disk alone
+	policy  *seal.Policy
+	ring    *seal.Ring
+	list    wire.Destroyed // newest list of destroyed keys; its ids are on disk alone
+	lacking wire.Destroyed // newest list that was obeyed and not kept
 	// destroy makes the journal drop the blobs of destroyed keys; nil before it is open.
 	destroy func(ctx context.Context, ids []string) error
 }
@@ -94,7 +95,7 @@ func (t *trust) takeSealing(ctx context.Context, key string, d wire.Destroyed, s
 		}
 	}
 	switch {
-	case d.Number > s.list.Number:
+	case d.Number > s.list.Number && d != s.lacking:
 		return t.takeDestroyed(ctx)
 	case send && s.list.Number > 0:
 		return t.sendDestroyed(ctx)
@@ -104,8 +105,8 @@ func (t *trust) takeSealing(ctx context.Context, key string, d wire.Destroyed, s
 
 // takeDestroyed fetches the list, checks its signature, and drops what is on it.
 // It counts as known only when the journal has dropped the blobs too. A list that
-// lacks what the held one names is not taken: the aggregator is told of the held one,
-// and its next list has both.
+// lacks what the held one names is obeyed and not kept: the aggregator is told of the
+// held one, and its next list has both.
 func (t *trust) takeDestroyed(ctx context.Context) error {
 	s := t.sealing
 	note, err := t.fetchList(ctx)
@@ -123,11 +124,6 @@ func (t *trust) takeDestroyed(ctx context.Context) error {
 	if err != nil {
 		held = seal.Destroyed{} // all of them once more does no harm
 	}
-	for _, id := range held.IDs {
-		if !list.Has(id) { // a backup was put back there, and others were erased since
-			return t.sendDestroyed(ctx)
-		}
-	}
 	var news []string
 	for _, id := range list.IDs {
 		if !held.Has(id) {
@@ -138,6 +134,12 @@ func (t *trust) takeDestroyed(ctx context.Context) error {
 	if s.destroy != nil {
 		if err := s.destroy(ctx, news); err != nil {
 			return fmt.Errorf("drop destroyed data keys: %w", err)
+		}
+	}
+	for _, id := range held.IDs {
+		if !list.Has(id) { // a backup was put back there, and others were erased since
+			s.lacking = wire.Destroyed{Number: list.Number, Hash: list.Hash()}
+			return t.sendDestroyed(ctx)
 		}
 	}
 	if err := t.id.SaveDestroyed(note); err != nil {
