@@ -34,6 +34,7 @@ type entry struct {
 
 type slot struct {
 	number uint64
+	key    string // under which data is stored
 	data   []byte
 }
 
@@ -49,7 +50,7 @@ func (w *window) restore(key string, value []byte) error {
 	if err != nil || len(value)%entryBytes != 0 {
 		return fmt.Errorf("position %s is damaged", key)
 	}
-	w.slots = append(w.slots, slot{number: number, data: append([]byte(nil), value...)})
+	w.slots = append(w.slots, slot{number: number, key: slotKey(number), data: append([]byte(nil), value...)})
 	w.count += len(value) / entryBytes
 	for ; len(value) > 0; value = value[entryBytes:] {
 		w.entries[binary.BigEndian.Uint16(value)] = entry{
@@ -77,7 +78,7 @@ func (w *window) add(id uint16, hash uint64, conn uint32, set map[string][]byte,
 	s.data = binary.BigEndian.AppendUint32(s.data, conn)
 	w.entries[id] = entry{hash: hash, conn: conn, slot: s.number}
 	w.count++
-	set[slotKey(s.number)] = s.data
+	set[s.key] = s.data
 	for w.count > w.limit && len(w.slots) > 1 {
 		w.forget(0, w.slots[1].number, drop)
 	}
@@ -92,7 +93,7 @@ func (w *window) open() uint64 {
 		}
 		number = w.slots[n-1].number + 1
 	}
-	w.slots = append(w.slots, slot{number: number})
+	w.slots = append(w.slots, slot{number: number, key: slotKey(number)})
 	return number
 }
 
@@ -113,7 +114,7 @@ func (w *window) forget(from, below uint64, drop map[string]bool) {
 			}
 		}
 		if len(s.data) > 0 {
-			drop[slotKey(s.number)] = true
+			drop[s.key] = true
 		}
 		w.count -= len(s.data) / entryBytes
 	}
