@@ -76,6 +76,13 @@ export const tests = [
     assert.deepEqual(await low(), [])
   }, { ...quiet, context: { viewport: { width: 1024, height: 768 }, hasTouch: true, isMobile: true } }],
 
+  ['digits stand in columns', async ({ mock, page, open }) => {
+    await open('/events?ev=' + fault(mock).leaf.id, '.around [aria-current]')
+    for (const place of ['.row-time', '.clock strong', '.around li button', '.fact dd', '.head > .second']) {
+      assert.equal(await page.locator(place).first().evaluate(el => getComputedStyle(el).fontVariantNumeric), 'tabular-nums', place)
+    }
+  }, quiet],
+
   ['German is loaded when chosen and fits', async ({ page, open }) => {
     await open('/events', '.row')
     await page.getByRole('heading', { name: 'Ereignisse' }).waitFor()
