@@ -115,21 +115,22 @@ func (a *Aggregator) asWitness() string {
 // Exporter writes bundles out of the store.
 func (a *Aggregator) Exporter() *export.Exporter {
 	e := &export.Exporter{Store: a.Store, Cosigners: a.cosigners(true), Enrolment: true}
-	e.Cosigners = append(e.Cosigners, a.witnessKeys()...)
+	for _, k := range a.witnessKeys() {
+		e.Cosigners = append(e.Cosigners, k.CosignerKey)
+	}
 	if len(a.Config.Witnesses) > 0 {
 		e.Witnessed = a.Witnesses.Witnessed
 	}
 	return e
 }
 
-func (a *Aggregator) witnessKeys() []evidence.CosignerKey {
-	var out []evidence.CosignerKey
-	for _, w := range a.Config.Witnesses {
-		if key, err := config.PublicKey(w.Key); err == nil {
-			out = append(out, evidence.CosignerKey{Name: w.Name, Key: key})
-		}
+// witnessKeys are the keys of the witnesses, those that they had before too.
+func (a *Aggregator) witnessKeys() []bundle.Cosigner {
+	keys, err := a.Config.WitnessKeys()
+	if err != nil {
+		a.log.Error("keys of the witnesses", "error", err) // the configuration was checked
 	}
-	return out
+	return keys
 }
 
 // WriteTrust writes the trust file of this aggregator: the ledger's key, the
@@ -145,11 +146,14 @@ func (a *Aggregator) WriteTrust(ctx context.Context, w io.Writer) error {
 	fmt.Fprintf(w, "# Linewatch trust file of %s, %s.\n# It is worth what the way is worth on which you got it: compare the fingerprints (SHA-256)\n# with those printed at enrolment (linewatch-aggregator agents sheet).\n", a.Config.Instance, time.Now().UTC().Format(time.RFC3339))
 	fmt.Fprintf(w, "\n# the aggregator's own logs, fingerprint %s\nledger %s %s\n", evidence.Fingerprint(a.Ledger.Public()), a.Config.Instance, b64(a.Ledger.Public()))
 	a.writeOlder(w)
-	witnesses := a.witnessKeys()
-	for _, k := range witnesses {
-		fmt.Fprintf(w, "\n# fingerprint %s\nwitness %s %s\n", evidence.Fingerprint(k.Key), k.Name, b64(k.Key))
+	for _, k := range a.witnessKeys() {
+		until := ""
+		if !k.Until.IsZero() {
+			until = " until " + k.Until.Format("2006-01-02T15:04:05Z")
+		}
+		fmt.Fprintf(w, "\n# fingerprint %s\nwitness %s %s%s\n", evidence.Fingerprint(k.Key), k.Name, b64(k.Key), until)
 	}
-	if n := len(witnesses); n > 0 {
+	if n := len(a.Config.Witnesses); n > 0 {
 		fmt.Fprintf(w, "quorum %d\n", n/2+1)
 	}
 	if line := a.asWitness(); line != "" {

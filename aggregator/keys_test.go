@@ -2,6 +2,7 @@ package aggregator_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/linewatch/linewatch/aggregator"
 	"github.com/linewatch/linewatch/aggregator/aggregatortest"
+	"github.com/linewatch/linewatch/aggregator/config"
 	"github.com/linewatch/linewatch/aggregator/verify"
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence/bundle"
@@ -64,6 +66,27 @@ func TestALedgerKeyIsRotatedBesideARunningAggregatorInTheSameLogs(t *testing.T) 
 	var trust bytes.Buffer
 	require.NoError(t, again.WriteTrust(t.Context(), &trust))
 	require.Equal(t, 3, bytes.Count(trust.Bytes(), []byte("\nledger ")), trust.String())
+}
+
+func TestATrustFileHasTheKeysThatAWitnessHadBefore(t *testing.T) {
+	r := aggregatortest.New(t)
+	present, before := base64.StdEncoding.EncodeToString(make([]byte, 32)), base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{1}, 32))
+	r.Agg.Config.Witnesses = []config.Witness{{Name: "w1", URL: "https://w1", Key: present, OlderKeys: []string{before + " until 2026-11-02T08:00:00Z"}}}
+	var trust bytes.Buffer
+	require.NoError(t, r.Agg.WriteTrust(t.Context(), &trust))
+	require.Contains(t, trust.String(), "\nwitness w1 "+before+" until 2026-11-02T08:00:00Z\n")
+	require.Contains(t, trust.String(), "\nwitness w1 "+present+"\n")
+	require.Contains(t, trust.String(), "\nquorum 1\n", "it is one witness")
+	pinned, err := bundle.ParseTrust(&trust)
+	require.NoError(t, err)
+	require.Len(t, pinned.Witnesses, 2)
+	names := 0
+	for _, k := range r.Agg.Exporter().Cosigners {
+		if k.Name == "w1" {
+			names++
+		}
+	}
+	require.Equal(t, 2, names, "bundles keep what it confirmed with either")
 }
 
 func TestARevokedLedgerKeyIsFollowedByNewLogs(t *testing.T) {

@@ -45,3 +45,22 @@ agents:
 		require.ErrorContains(t, err, want)
 	}
 }
+
+func TestAWitnessKeepsTheKeysThatItHadBefore(t *testing.T) {
+	const present, before = "ypeBEsobvcr6wjGzmiPcTaeG7/gUfE5yuYB3ha/uSLs=", "PiPoFgA5WUoziU9lZOGxNIu9egCI1CxKy3PurtWcAJ0="
+	parse := func(key, older string) (Config, error) {
+		return Parse("aggregator.yaml", []byte("data_dir: /x\ninstance: a\nwitnesses:\n  - {name: w1, url: \"https://x:1\", key: "+key+", older_keys: [\""+older+"\"]}\n"), "/x")
+	}
+	c, err := parse(present, before+" until 2026-11-02T08:00:00Z")
+	require.NoError(t, err)
+	keys, err := c.WitnessKeys()
+	require.NoError(t, err)
+	require.Len(t, keys, 2)
+	require.True(t, keys[0].Until.IsZero(), "the present one")
+	require.Equal(t, "2026-11-02 08:00:00 +0000 UTC", keys[1].Until.String())
+	require.Equal(t, keys[0].Name, keys[1].Name)
+	for _, older := range []string{before, before + " until yesterday", "x until 2026-11-02T08:00:00Z", present + " until 2026-11-02T08:00:00Z", before + " for 2026-11-02T08:00:00Z"} {
+		_, err := parse(present, older)
+		require.ErrorContains(t, err, "witnesses", older)
+	}
+}

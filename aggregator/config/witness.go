@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/ed25519"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/linewatch/linewatch/shared/conf"
+	"github.com/linewatch/linewatch/shared/evidence/bundle"
 )
 
 // Witness is somebody outside who cosigns the aggregator's own logs (C2SP
@@ -18,7 +20,9 @@ type Witness struct {
 	Name string `yaml:"name" required:"true" doc:"name of its cosignatures, as it prints it" example:"witness.works-council"`
 	URL  string `yaml:"url" required:"true" doc:"address before /add-checkpoint" example:"https://10.2.0.7:8447"`
 	Key  string `yaml:"key" required:"true" doc:"its public key, base64, compared with what it prints" example:"nCq5hiI+CvkeyowtmxXccsQMWcRDubQEVPBSNj8Ij6M="`
-	CA   string `yaml:"ca" doc:"file with the certificates (PEM) that its HTTPS certificate must lead to; default: the system's" example:"witness-ca.pem"`
+	// OlderKeys keep what it confirmed before it changed its key.
+	OlderKeys []string `yaml:"older_keys" doc:"keys that it had before, each with until and the time of the change behind it: what they confirmed stays in bundles" example:"[\"tWIgEfL5QNkbfySqlbXa+MzeoYfyUWjj1nIQmQH4BNE= until 2026-11-02T08:00:00Z\"]"`
+	CA        string   `yaml:"ca" doc:"file with the certificates (PEM) that its HTTPS certificate must lead to; default: the system's" example:"witness-ca.pem"`
 }
 
 // Followed is another aggregator whose logs this one cosigns as a witness.
@@ -36,6 +40,25 @@ func PublicKey(text string) (ed25519.PublicKey, error) {
 	return raw, nil
 }
 
+// WitnessKeys are the keys of the witnesses, the present one of each before those
+// that it had before, which count until their end.
+func (c *Config) WitnessKeys() ([]bundle.Cosigner, error) {
+	var lines strings.Builder
+	for _, w := range c.Witnesses {
+		for i, k := range append([]string{w.Key}, w.OlderKeys...) {
+			if words := strings.Fields(k); i > 0 && (len(words) != 3 || words[1] != "until") {
+				return nil, fmt.Errorf("older_keys of %s: %q is not a key, until, and a time like 2026-01-02T03:04:05Z", w.Name, k)
+			}
+			fmt.Fprintf(&lines, "witness %s %s\n", w.Name, k)
+		}
+	}
+	t, err := bundle.ParseTrust(strings.NewReader(lines.String()))
+	if mistake, ok := errors.AsType[*bundle.TrustError](err); ok {
+		err = errors.New(mistake.Reason)
+	}
+	return t.Witnesses, err
+}
+
 func (c *Config) validateWitnesses(r *conf.Report) {
 	seen := map[string]bool{}
 	for i, w := range c.Witnesses {
@@ -50,6 +73,9 @@ func (c *Config) validateWitnesses(r *conf.Report) {
 		if _, err := PublicKey(w.Key); err != nil {
 			r.Addf(at+".key", "%v", err)
 		}
+	}
+	if _, err := c.WitnessKeys(); err != nil {
+		r.Addf("witnesses", "%v", err)
 	}
 	for i, f := range c.WitnessFor {
 		at := fmt.Sprintf("witness_for[%d]", i)

@@ -47,6 +47,7 @@ evidence trust prints it, to be compared with the key sheet on paper):
   cosigner <name> <base64 key> [until <time>]   whose word alone is enough
 
 A cosignature that states a time after "until" (2026-01-02T03:04:05Z) counts nothing.
+A witness or cosigner that changed its key has a line for each, and counts once.
 
 Exit codes: 0 all holds and is anchored in the trust file; 1 something does not
 hold; 2 all agrees with itself, but is not anchored: whoever made it may have made
