@@ -21,9 +21,12 @@ const (
 )
 
 // lockFolder takes the folder for this process, or returns ErrLocked. Closing the
-// file lets go of it; the end of the process does, too.
+// file lets go of it; the end of the process does, too. It is nil on a full disk.
 func lockFolder(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil && isFull(err) {
+		return nil, nil // bbolt's lock must do; what comes next makes room
+	}
 	if err != nil {
 		return nil, err // names the file
 	}
