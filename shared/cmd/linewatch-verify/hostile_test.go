@@ -134,7 +134,7 @@ func streams(t *testing.T) map[string]io.Reader {
 	keys = string(binary.BigEndian.AppendUint32(nil, uint32(len(keys)))) + keys + "\x00\x00\x00\x00"
 	next := fmt.Sprintf(`"origin":"%s","publicKey":"%s",`, origin, public("heir"))
 	more := map[string]io.Reader{
-		"leaves about keys and no checkpoint": leaves(100, func(int) string { return large("log.key", "hamburg", next) }),
+		"leaves about keys and no checkpoint": leaves(30, func(int) string { return large("log.key", "hamburg", next) }),
 		"large leaves of many stations":       leaves(25, func(i int) string { return large(fmt.Sprintf("x.a.t%d", i), fmt.Sprintf("hamburg/st%d", i), "") }),
 		"64 keys of each of 10,000 logs":      manyKeys(),
 		"a header with half a million keys":   &repeated{[]byte(head), []byte(entryOf("segment", keys)), 64 << 20},
