@@ -134,7 +134,7 @@ func (s *Server) sealedTerms(who rights.Principal, list []string) ([][]string, e
 	var out [][]string
 	for _, text := range list {
 		path, value, ok := strings.Cut(text, ":")
-		if !ok || path == "" || value == "" {
+		if !ok || value == "" || !sealedPath(path) {
 			return nil, &problem{Status: http.StatusBadRequest, Title: "The search is not understood", Detail: "sealed is path:value, such as event_data.device:HMI-4; only equality can be searched"}
 		}
 		if s.Sealed.Token == nil || !who.MayOpenAll() {
@@ -143,6 +143,13 @@ func (s *Server) sealedTerms(who rights.Principal, list []string) ([][]string, e
 		out = append(out, []string{s.Sealed.Token(path, value)})
 	}
 	return out, nil
+}
+
+// sealedPath tells whether a text can be the path of a sealed field. What is none
+// may be a name, and stays out of the record.
+func sealedPath(path string) bool {
+	root, rest, deep := strings.Cut(path, ".")
+	return path == seal.UserPath || path == "person" || deep && rest != "" && (root == "event_data" || root == "context")
 }
 
 // sealedLabel says for the ledger in which sealed fields was searched; the values

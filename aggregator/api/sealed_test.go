@@ -52,6 +52,8 @@ func TestASearchInSealedFieldsIsInTheRecordWithoutTheValue(t *testing.T) {
 	token := r.Token([]string{"security"})
 	var found api.Events
 	r.Get(token, "/api/v1/events?"+url.Values{"sealed": {"event_data.device:HMI-4711"}}.Encode(), &found)
+	status, _ := r.Do(r.Client(), "GET", "/api/v1/events?"+url.Values{"sealed": {"HMI-4711:event_data.device"}}.Encode(), token, nil)
+	require.Equal(t, 400, status, "the wrong way round")
 	require.NoError(t, r.Stop())
 	rows := r.Rows("type:audit.accessed")
 	require.Len(t, rows, 1)
