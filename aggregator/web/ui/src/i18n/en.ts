@@ -34,7 +34,7 @@ export const en = {
   className: { security: 'Security', manufacturing: 'Manufacturing', performance: 'Performance', debug: 'Debug' },
   events: {
     title: 'Events', inView: '{n} match', inViewCapped: 'more than {n} match', range: 'Fixed time range', filter: 'Filter events',
-    placeholder: 'station:line3/** severity>=medium type:quality.* -user:p-9f', copy: 'Copy link', copied: 'Link copied', copyFailed: 'Copying is not allowed here. The link is in the address bar.',
+    placeholder: 'station:line3/** severity>=medium type:quality.* -user:p-9f*', copy: 'Copy link', copied: 'Link copied', copyFailed: 'Copying is not allowed here. The link is in the address bar.',
     export: 'Export', pause: 'Pause', resume: 'Resume', space: 'Space', toLive: 'Back to live', paused: 'Paused.', newer: '{n} newer', newerMany: 'more than {n} newer',
     none: 'nothing newer', time: 'Time', station: 'Station', what: 'What happened', list: 'Events, newest first', asOf: 'Connection lost. This is as of {time}.',
     only: 'Only {value}', not: 'Without {value}', clear: 'Clear the filter',
