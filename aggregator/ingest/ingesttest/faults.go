@@ -19,6 +19,7 @@ type Faults struct {
 	Down      atomic.Bool  // every commit fails, nothing is stored
 	LoseAfter atomic.Int32 // this many commits succeed but answer with an error: killed between commit and answer
 	Commits   atomic.Int64 // that succeeded
+	Slow      atomic.Int64 // nanoseconds that a commit takes at least, as on a slow disk
 
 	mu sync.Mutex
 	// Refuse lets commits fail that touch this log.
@@ -44,6 +45,9 @@ func (f *Faults) Commit(ctx context.Context, c store.Change) (store.Committed, e
 		if a.Log == refuse {
 			return store.Committed{}, errors.New("this log does not fit")
 		}
+	}
+	if slow := f.Slow.Load(); slow > 0 {
+		<-time.After(time.Duration(slow))
 	}
 	done, err := f.Store.Commit(ctx, c)
 	if err == nil {
