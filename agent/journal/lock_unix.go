@@ -10,15 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tryLock locks a file for as long as it is open; false: another one has it.
-func tryLock(f *os.File) (bool, error) {
-	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
 // abandon closes a file that stays mapped into memory: with the map it would keep
 // its lock.
 func abandon(f *os.File) error {

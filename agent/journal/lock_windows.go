@@ -10,20 +10,12 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// tryLock locks a file for as long as it is open; false: another one has it.
-func tryLock(f *os.File) (bool, error) {
-	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &windows.Overlapped{})
-	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
 // abandon closes a file that stays mapped into memory, and with it lets go of its lock.
 func abandon(f *os.File) error { return f.Close() }
 
 // unavailable says whether an error says nothing of what is in a file: somebody has
-// to put something else right, or it passes (a virus scanner, a backup that reads the file). bbolt passes some on as text.
+// to put something else right, or it passes (a virus scanner, a backup that reads the
+// file). bbolt passes some on as text.
 func unavailable(err error) bool {
 	for _, e := range []windows.Errno{
 		windows.ERROR_ACCESS_DENIED, windows.ERROR_SHARING_VIOLATION, windows.ERROR_LOCK_VIOLATION, windows.ERROR_WRITE_PROTECT,

@@ -17,6 +17,7 @@ import (
 	"github.com/linewatch/linewatch/aggregator/store"
 	"github.com/linewatch/linewatch/aggregator/store/storetest"
 	"github.com/linewatch/linewatch/aggregator/vault"
+	"github.com/linewatch/linewatch/shared/durable"
 	"github.com/linewatch/linewatch/shared/event"
 	"github.com/linewatch/linewatch/shared/evidence"
 	"github.com/linewatch/linewatch/shared/seal"
@@ -287,8 +288,8 @@ func TestAListThatAnOlderKeySignedCountsAndIsSignedAnew(t *testing.T) {
 func TestAProcessWaitsForAnotherOneThatChangesTheList(t *testing.T) {
 	r := newRig(t)
 	a := r.login(anna, "Anna")
-	lock := filepath.Join(r.opts.Dir, "change.lock")
-	require.NoError(t, os.WriteFile(lock, nil, 0o600))
+	lock, err := durable.Lock(filepath.Join(r.opts.Dir, "change.lock"), 0)
+	require.NoError(t, err)
 	done := make(chan error, 1)
 	go func() {
 		_, err := r.vault.Erase(context.WithoutCancel(t.Context()), vault.Request{Pseudonyms: []string{anna}})
@@ -306,13 +307,10 @@ func TestAProcessWaitsForAnotherOneThatChangesTheList(t *testing.T) {
 	note, err := list.Sign(r.opts.Name, r.opts.Signer)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(r.opts.Dir, vault.FileDestroyed), note, 0o600))
-	require.NoError(t, os.Remove(lock))
+	require.NoError(t, lock.Close())
 	require.NoError(t, <-done)
 	list, _ = r.vault.List()
 	require.True(t, list.Has(other) && list.Has(seal.KeyIDs(a)[0]))
-
-	require.NoError(t, os.WriteFile(lock, nil, 0o600))
-	long := time.Now().Add(-time.Hour)
-	require.NoError(t, os.Chtimes(lock, long, long))
-	r.erase(anna) // a process that was killed holds nobody up
+	require.FileExists(t, lock.Name())
+	r.erase(anna) // the file alone, as a process leaves it that was killed, holds nobody up
 }

@@ -1,5 +1,6 @@
 // Package durable changes files so that a power cut leaves either the old or the
-// new state: the data is synced before the name appears, and the folder after.
+// new state: the data is synced before the name appears, and the folder after. It
+// also locks files between processes.
 package durable
 
 import (

@@ -1,6 +1,7 @@
 package durable
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/windows"
@@ -28,4 +29,13 @@ func rename(from, to string) error {
 func SyncDir(dir string) error {
 	_, err := os.Stat(dir)
 	return err
+}
+
+// tryLock locks a file for as long as it is open; false: another one has it.
+func tryLock(f *os.File) (bool, error) {
+	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &windows.Overlapped{})
+	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
+		return false, nil
+	}
+	return err == nil, err
 }
