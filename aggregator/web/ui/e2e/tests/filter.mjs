@@ -51,7 +51,7 @@ export const tests = [
     await page.getByText('No event matches this filter').waitFor()
     mock.write({ type: 'equipment.status', station: 'hamburg/body/line9/st01', equipment: 'mixer', event_data: { status: 'idle' } })
     mock.write({ type: 'equipment.status', station: 'hamburg/body/line9/st01', equipment: 'oven', event_data: { status: 'idle' } })
-    await page.getByText('oven is idle').waitFor()
+    await page.getByText('oven: idle').waitFor()
     assert.equal(await page.locator('.row').count(), 1)
   }, quiet],
 

@@ -15,7 +15,7 @@ const hidden = new Set(['log.opened', 'log.closed', 'log.key', 'log.heartbeat', 
 describe('sentences', () => {
   it('say what happened', () => {
     expect(say(leaf('quality.check', { productId: 113063, characteristic: 'Torque', value: 41.31, unit: 'Nm', result: 'pass' }))).toBe('Torque 41.3 Nm, passed (part 113063)')
-    expect(say(leaf('equipment.status', { status: 'blocked', previous: 'running' }, { equipment: 'press-12' }))).toBe('press-12 is blocked, was running')
+    expect(say(leaf('equipment.status', { status: 'blocked', previous: 'running' }, { equipment: 'press-12' }))).toBe('press-12: blocked, was running')
     expect(say(leaf('equipment.status', { status: 'blocked', previous: 'running' }, { equipment: 'press-12' }), de)).toBe('press-12: blockiert, vorher läuft')
     expect(say(leaf('comm.restored', { peer: 'opc.tcp://10.4.1.12', protocol: 'opcua', downMs: 15_200 }))).toBe('Connection to opc.tcp://10.4.1.12 is back after 15.2 s')
     expect(say(leaf('agent.offline', { lastSeen: '2026-11-22T04:02:00Z' }))).toBe('Agent is offline since 04:02')
@@ -47,7 +47,7 @@ describe('sentences', () => {
     expect(say(leaf('quality.check', { characteristic: { a: 1 }, value: [1, 2], result: null }))).toBe('a 1 1, 2')
     expect(say({ event_type: 'x.y', station: '' } as Leaf)).toBe('X y')
     expect(say(leaf('constructor', { a: 1 }))).toBe('Constructor: a 1')
-    expect(say(leaf('equipment.status', { status: 'constructor', previous: '__proto__' }, { equipment: 'press' }))).toBe('press is constructor, was __proto__')
+    expect(say(leaf('equipment.status', { status: 'constructor', previous: '__proto__' }, { equipment: 'press' }))).toBe('press: constructor, was __proto__')
     expect(measure(1, 'constructor', 'en-GB')).toBe('1\u2009constructor')
   })
   it.each([['en', en], ['de', de]] as const)('exist for each type of the catalogue: %s', (_, book) => {

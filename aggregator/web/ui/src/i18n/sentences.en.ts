@@ -38,8 +38,8 @@ export const sentences: Record<string, readonly string[]> = {
   'quality.trend': ['{characteristic} is {stats.value:n}: {rule:w}', '{characteristic} drifts: {rule:w}', 'A characteristic drifts'],
   'spc.baseline': ['Baseline {version} of {characteristic}: {state:w}', 'A baseline of a control chart changed'],
   'equipment.status': [
-    '{equipmentId} is {status:w}, was {previous:w}', '{equipmentId} is {status:w}', '{equipmentId}: {value}, was {previous}',
-    '{equipmentId}: {value}', '{signal} is {status:w}', 'Equipment changed its state',
+    '{equipmentId}: {status:w}, was {previous:w}', '{equipmentId}: {status:w}', '{equipmentId}: {value}, was {previous}',
+    '{equipmentId}: {value}', '{signal}: {status:w}', 'Equipment changed its state',
   ],
   'equipment.fault': [
     '{?state=cleared}{equipmentId}: {text} is over', '{equipmentId}: {text}', '{?state=cleared}{equipmentId}: fault {code} is over', '{equipmentId}: fault {code}', '{text}', 'Fault {code}', 'Equipment has a fault',
