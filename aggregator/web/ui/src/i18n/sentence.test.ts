@@ -16,6 +16,8 @@ describe('sentences', () => {
   it('say what happened', () => {
     expect(say(leaf('quality.check', { productId: 113063, characteristic: 'Torque', value: 41.31, unit: 'Nm', result: 'pass' }))).toBe('Torque 41.3 Nm, passed (part 113063)')
     expect(say(leaf('equipment.status', { status: 'blocked', previous: 'running' }, { equipment: 'press-12' }))).toBe('press-12: blocked, was running')
+    expect(say(leaf('security.violation', { rule: 'first_seen_user', subject: 'p-8f5b8bb2' }))).toBe('p-8f5b8bb2 is here for the first time')
+    expect(say(leaf('security.violation', { rule: 'a_rule_of_tomorrow', subject: 'st07' }))).toBe('a_rule_of_tomorrow: st07')
     expect(say(leaf('equipment.status', { status: 'blocked', previous: 'running' }, { equipment: 'press-12' }), de)).toBe('press-12: blockiert, vorher läuft')
     expect(say(leaf('comm.restored', { peer: 'opc.tcp://10.4.1.12', protocol: 'opcua', downMs: 15_200 }))).toBe('Connection to opc.tcp://10.4.1.12 is back after 15.2 s')
     expect(say(leaf('agent.offline', { lastSeen: '2026-11-22T04:02:00Z' }))).toBe('Agent is offline since 04:02')

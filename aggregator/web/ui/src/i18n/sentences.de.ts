@@ -100,7 +100,11 @@ export const sentences: Record<string, readonly string[]> = {
   'vulnerability.found': ['{assetId} ist verwundbar: {cve}', 'Schwachstelle gefunden'],
   'config.change': ['{target}: {key} {old} → {new}', '{target}: {key} geändert', 'Konfiguration von {target} geändert', 'Konfiguration geändert'],
   'config.deviation': ['{target} weicht vom Sollstand ab', 'Konfiguration weicht ab'],
-  'security.violation': ['{rule}: {subject}', 'Sicherheitsregel verletzt'],
+  'security.violation': [
+    '{?rule=first_seen_user}{subject} ist zum ersten Mal hier', '{?rule=first_seen_client}{subject} verbindet sich zum ersten Mal',
+    '{?rule=change_outside_window}Änderung durch {subject} außerhalb des Fensters', '{?rule=write_rate}{subject} ändert sehr viel', '{?rule=mode_change_unattended}Betriebsart gewechselt, niemand angemeldet',
+    '{rule}: {subject}', 'Sicherheitsregel verletzt',
+  ],
   'security.malware': ['Schadprogramm {name} auf {host}', 'Schadprogramm gefunden'],
   'security.injection': ['Falsches Ereignis von {origin}: {reason:w}', 'Falsches Ereignis abgewiesen'],
   'security.recon': ['{origin} kundschaftet aus: {kind}', 'Jemand kundschaftet das Netz aus'],

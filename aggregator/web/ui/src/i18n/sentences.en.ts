@@ -101,7 +101,11 @@ export const sentences: Record<string, readonly string[]> = {
   'vulnerability.found': ['{assetId} is vulnerable: {cve}', 'Vulnerability found'],
   'config.change': ['{target}: {key} {old} → {new}', '{target}: {key} changed', 'Configuration of {target} changed', 'Configuration changed'],
   'config.deviation': ['{target} deviates from its baseline', 'Configuration deviates'],
-  'security.violation': ['{rule}: {subject}', 'Security rule broken'],
+  'security.violation': [
+    '{?rule=first_seen_user}{subject} is here for the first time', '{?rule=first_seen_client}{subject} connects for the first time',
+    '{?rule=change_outside_window}Change by {subject} outside the window', '{?rule=write_rate}{subject} changes a lot', '{?rule=mode_change_unattended}Mode changed, nobody signed in',
+    '{rule}: {subject}', 'Security rule broken',
+  ],
   'security.malware': ['Malware {name} on {host}', 'Malware found'],
   'security.injection': ['False event from {origin}: {reason:w}', 'False event refused'],
   'security.recon': ['{origin} looks around: {kind}', 'Someone looks around the network'],
