@@ -183,7 +183,9 @@ func killAtRandom(t *testing.T, rounds int) {
 		require.NoError(t, err)
 		require.NoError(t, cmd.Start())
 		lines := bufio.NewScanner(out)
-		life := time.AfterFunc(time.Duration(20+rand.IntN(200))*time.Millisecond, func() { cmd.Process.Kill() })
+		// A machine so slow that the files do not roll in these lives is given longer ones.
+		long := time.Duration(20+rand.IntN(200)) * time.Millisecond * time.Duration(1+round/rounds)
+		life := time.AfterFunc(long, func() { cmd.Process.Kill() })
 		for lines.Scan() {
 			word, number, _ := strings.Cut(lines.Text(), " ")
 			require.NotEqual(t, "error", word, lines.Text())
