@@ -54,7 +54,7 @@ func (s *Service) RegisterLog(ctx context.Context, a store.Agent, reg wire.LogRe
 		Registered: s.now().UTC(), Reason: event.Clean(reg.Reason),
 	}
 	change := store.Change{Logs: []store.Log{lg}}
-	ended, err := s.succeed(ctx, a, reg, &change)
+	ended, left, err := s.succeed(ctx, a, reg, &change)
 	if err != nil {
 		return wire.LogState{}, err
 	}
@@ -62,7 +62,14 @@ func (s *Service) RegisterLog(ctx context.Context, a store.Agent, reg wire.LogRe
 	if err != nil {
 		return wire.LogState{}, err
 	}
-	if _, err := s.opts.Ledger.Commit(ctx, change, e); err != nil {
+	events := []event.Event{e}
+	if left != nil {
+		if e, err = clearedEvent(a, *left, reg); err != nil {
+			return wire.LogState{}, err
+		}
+		events = append(events, e)
+	}
+	if _, err := s.opts.Ledger.Commit(ctx, change, events...); err != nil {
 		return wire.LogState{}, fmt.Errorf("register log %s: %w", o.Log, err)
 	}
 	if s.opts.Changed != nil {
@@ -100,11 +107,12 @@ func checkRegistration(a store.Agent, reg wire.LogRegistration) (evidence.Origin
 }
 
 // succeed closes the log that this one follows. One that was never registered
-// here (its station had no connection yet) is only named.
-func (s *Service) succeed(ctx context.Context, a store.Agent, reg wire.LogRegistration, change *store.Change) (ended string, err error) {
+// here (its station had no connection yet) is only named. left is the log that this
+// one takes the place of without a word.
+func (s *Service) succeed(ctx context.Context, a store.Agent, reg wire.LogRegistration, change *store.Change) (ended string, left *store.Log, err error) {
 	logs, err := s.opts.Store.Logs(ctx)
 	if err != nil {
-		return "", fmt.Errorf("register log: %w", err)
+		return "", nil, fmt.Errorf("register log: %w", err)
 	}
 	count := 0
 	for _, lg := range logs {
@@ -113,22 +121,48 @@ func (s *Service) succeed(ctx context.Context, a store.Agent, reg wire.LogRegist
 		}
 	}
 	if count >= maxLogs {
-		return "", denied(http.StatusTooManyRequests, "agent %s has %d logs already", a.ID, count)
+		return "", nil, denied(http.StatusTooManyRequests, "agent %s has %d logs already", a.ID, count)
 	}
 	if reg.Predecessor == "" {
-		return "", nil
+		return "", abandoned(logs, a, change.Logs[0].Class), nil
 	}
 	o, err := evidence.ParseOrigin(reg.Predecessor)
 	if err != nil || (o.Agent != a.ID && o.Agent != a.Predecessor) {
-		return "", denied(http.StatusForbidden, "predecessor %s is not the agent's", short(reg.Predecessor))
+		return "", nil, denied(http.StatusForbidden, "predecessor %s is not the agent's", short(reg.Predecessor))
 	}
 	for _, lg := range logs {
 		if lg.Origin == reg.Predecessor && lg.State == store.LogActive {
 			change.LogStates = map[string]store.LogState{lg.ID: store.LogClosed}
-			return lg.ID, nil
+			return lg.ID, nil, nil
 		}
 	}
-	return "", nil
+	return "", nil, nil
+}
+
+// abandoned is the newest log of a class that goes on as far as we know. A station
+// that begins another one and does not name it has no memory of it: its folder was
+// removed with all that remembers it, and with what was never sent.
+func abandoned(logs []store.Log, a store.Agent, class event.Class) (newest *store.Log) {
+	for i := range logs {
+		l := &logs[i]
+		if l.AgentID == a.ID && l.Class == class && l.State == store.LogActive && l.Size > 0 &&
+			(newest == nil || l.Registered.After(newest.Registered)) {
+			newest = l
+		}
+	}
+	return newest
+}
+
+// clearedEvent says that a log ended without a word. It stays open: its end may
+// still be brought in from a copy of the folder.
+func clearedEvent(a store.Agent, left store.Log, reg wire.LogRegistration) (event.Event, error) {
+	data, err := event.Object(map[string]any{
+		"host": a.Station, "log": left.Origin, "by": "unknown", "agentId": a.ID, "size": int64(left.Size), "next": reg.Origin,
+	})
+	if err != nil {
+		return event.Event{}, fmt.Errorf("register log: %w", err)
+	}
+	return event.Event{Type: event.TypeLogCleared, Class: event.Security, Station: a.Station, Data: data}, nil
 }
 
 // registeredEvent carries the body of the registration as it came.
