@@ -42,22 +42,41 @@ func (r *rig) succeeded(origin string) {
 	}, 10*time.Second, 5*time.Millisecond)
 }
 
-func TestAFolderCopiedBackIsSucceededAndLosesNothing(t *testing.T) {
-	r := newRig(t)
+// off ends the agent and closes its journal, as a PC that is shut down.
+func (r *rig) off() {
+	r.t.Helper()
+	r.stop()
+	require.NoError(r.t, r.j.Close())
+}
+
+// imaged is a station that is off after a hundred events were sent, and an image of
+// its disk from then.
+func imaged(t *testing.T) (r *rig, backup string) {
+	r = newRig(t)
 	r.start()
 	r.add(event.Manufacturing, 0, 100)
 	r.caughtUp()
-	r.stop()
-	require.NoError(t, r.j.Close())
-	backup := r.copied()
+	r.off()
+	return r, r.copied()
+}
+
+// newKey changes the key of the station's logs.
+func (r *rig) newKey() {
+	r.t.Helper()
+	_, next, err := ed25519.GenerateKey(nil)
+	require.NoError(r.t, err)
+	require.NoError(r.t, r.j.ChangeKey(r.t.Context(), next, "test"))
+}
+
+func TestAFolderCopiedBackIsSucceededAndLosesNothing(t *testing.T) {
+	r, backup := imaged(t)
 
 	r.openJournal()
 	r.start()
 	r.add(event.Manufacturing, 100, 100)
 	r.caughtUp()
 	old := r.log(event.Manufacturing)
-	r.stop()
-	require.NoError(t, r.j.Close())
+	r.off()
 
 	// The administrator puts the copy back; the station goes on from there.
 	r.putBack(backup)
@@ -79,8 +98,7 @@ func TestTwoCopiesOfOneJournalForkAndTheSecondIsSucceeded(t *testing.T) {
 	r.start()
 	r.add(event.Manufacturing, 0, 50)
 	r.caughtUp()
-	r.stop()
-	require.NoError(t, r.j.Close())
+	r.off()
 	clone := filepath.Join(t.TempDir(), "clone")
 	require.NoError(t, os.CopyFS(clone, os.DirFS(r.jo.Dir)))
 	r.openJournal()
@@ -136,8 +154,7 @@ func TestTheJournalSurvivesManyRestartsWhileTheAggregatorComesAndGoes(t *testing
 			r.add(event.Manufacturing, n, 10)
 			n += 10
 		}
-		r.stop()
-		require.NoError(t, r.j.Close())
+		r.off()
 		r.openJournal()
 	}
 	r.agg.Set(wiretest.Faults{})
@@ -173,8 +190,7 @@ func TestANeverForwardedTailRolledBackIsNotCaughtBySignaturesButTheHeartbeatsSho
 	r.start()
 	r.add(event.Manufacturing, 0, 50)
 	r.caughtUp()
-	r.stop()
-	require.NoError(t, r.j.Close())
+	r.off()
 	r.openJournal() // what the stop left is sent, so that the copy is up to date
 	r.start()
 	r.caughtUp()
@@ -215,24 +231,15 @@ func TestANeverForwardedTailRolledBackIsNotCaughtBySignaturesButTheHeartbeatsSho
 // The journal that is put back does not know the key that signs now: the claim of
 // the aggregator can't be checked with its keys, and still the station must go on.
 func TestAFolderCopiedBackAcrossAChangeOfTheKeyIsSucceededToo(t *testing.T) {
-	r := newRig(t)
-	r.start()
-	r.add(event.Manufacturing, 0, 100)
-	r.caughtUp()
-	r.stop()
-	require.NoError(t, r.j.Close())
-	backup := r.copied()
+	r, backup := imaged(t)
 
 	r.openJournal()
 	r.start()
-	_, next, err := ed25519.GenerateKey(nil)
-	require.NoError(t, err)
-	require.NoError(t, r.j.ChangeKey(t.Context(), next, "test"))
+	r.newKey()
 	r.add(event.Manufacturing, 100, 100)
 	r.caughtUp()
 	old := r.log(event.Manufacturing)
-	r.stop()
-	require.NoError(t, r.j.Close())
+	r.off()
 
 	r.putBack(backup)
 	r.openJournal()
@@ -264,23 +271,14 @@ func (r *rig) successions(origin string) int {
 // The same station was without network for long, so that its old journal grew past
 // the size that the aggregator has under the new key; and it is started again later.
 func TestAFolderCopiedBackAcrossAChangeOfTheKeyThatGrewFurtherIsSucceededOnceToo(t *testing.T) {
-	r := newRig(t)
-	r.start()
-	r.add(event.Manufacturing, 0, 100)
-	r.caughtUp()
-	r.stop()
-	require.NoError(t, r.j.Close())
-	backup := r.copied()
+	r, backup := imaged(t)
 	r.openJournal()
 	r.start()
-	_, next, err := ed25519.GenerateKey(nil)
-	require.NoError(t, err)
-	require.NoError(t, r.j.ChangeKey(t.Context(), next, "test"))
+	r.newKey()
 	r.add(event.Manufacturing, 100, 10)
 	r.caughtUp()
 	old, security := r.log(event.Manufacturing), r.log(event.Security)
-	r.stop()
-	require.NoError(t, r.j.Close())
+	r.off()
 
 	r.putBack(backup)
 	r.openJournal()
@@ -293,8 +291,7 @@ func TestAFolderCopiedBackAcrossAChangeOfTheKeyThatGrewFurtherIsSucceededOnceToo
 	r.caughtUp()
 	fresh := r.log(event.Manufacturing).Origin
 	for range 3 {
-		r.stop()
-		require.NoError(t, r.j.Close())
+		r.off()
 		r.openJournal()
 		r.start()
 		r.add(event.Manufacturing, 3000, 1)
@@ -315,9 +312,7 @@ func TestALogThatBeginsUnderANewKeyIsRegisteredOnlyAfterTheChangeIsConfirmed(t *
 	r.add(event.Manufacturing, 0, 10)
 	r.caughtUp()
 	r.stop()
-	_, next, err := ed25519.GenerateKey(nil)
-	require.NoError(t, err)
-	require.NoError(t, r.j.ChangeKey(t.Context(), next, "test"))
+	r.newKey()
 	r.add(event.Security, 500, 5)
 	r.add(event.Debug, 1000, 5)
 	r.start()
@@ -340,9 +335,7 @@ func TestAnAggregatorRestoredFromBeforeAChangeOfTheKeyIsRefilledToTheSameRoot(t 
 			for _, o := range r.agg.Origins() {
 				before[o] = len(r.agg.Leaves(o)) - keep
 			}
-			_, next, err := ed25519.GenerateKey(nil)
-			require.NoError(t, err)
-			require.NoError(t, r.j.ChangeKey(t.Context(), next, "test"))
+			r.newKey()
 			r.add(event.Manufacturing, 100, 100)
 			r.caughtUp()
 			l := r.log(event.Manufacturing)
